@@ -1,0 +1,86 @@
+"""Checks at the door: each refuses one kind of bad array, names the value and says how to mend it.
+
+Every public function that takes an image or labels passes them through here, so that the same mistake
+gives the same message everywhere.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+IGNORE = -1  # label of a pixel that nobody annotated: it gets loss weight 0
+
+
+def check_array(array, *, name: str, ranks: tuple[int, ...]) -> np.ndarray:
+    """Return `array` as a numpy array, or refuse a wrong rank, an empty array, NaN and infinity.
+
+    Parameters
+    ----------
+    array : array_like
+        Anything that `numpy.asarray` takes; booleans and numbers only.
+    name : str
+        What the message calls it, for example ``"image"``.
+    ranks : tuple of int
+        The allowed numbers of dimensions.
+
+    Raises
+    ------
+    TypeError
+        If the values are not booleans or real numbers.
+    ValueError
+        If the rank is not in `ranks`, the array is empty, or a value is NaN or infinite.
+    """
+    array = np.asarray(array)
+    if array.dtype.kind not in "buif":
+        raise TypeError(f"{name} has dtype {array.dtype}; pass booleans, integers or floats")
+    if array.ndim not in ranks:
+        wanted = " or ".join(str(rank) for rank in ranks)
+        raise ValueError(f"{name} has {array.ndim} dimensions, shape {array.shape}; needs {wanted}")
+    if array.size == 0:
+        raise ValueError(f"{name} is empty, shape {array.shape}; every side must be at least 1 px")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        bad = int(array.size - np.isfinite(array).sum())
+        raise ValueError(f"{name} holds {bad} NaN or infinite values; replace them, e.g. numpy.nan_to_num")
+    return array
+
+
+def check_same_shape(array: np.ndarray, shape: tuple[int, ...], *, name: str, other: str) -> None:
+    """Refuse an array whose shape is not `shape`, the shape of `other`.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+    """
+    if array.shape != shape:
+        raise ValueError(f"{name} has shape {array.shape}, {other} has {shape}; both must be the same")
+
+
+def check_labels(labels, *, name: str = "labels", ranks: tuple[int, ...] = (2,)) -> np.ndarray:
+    """Return `labels` as int32, or refuse what cannot be a label image.
+
+    Parameters
+    ----------
+    labels : array_like
+        0 background, 1..n objects, `IGNORE` (-1) unannotated. Booleans, integers, or floats that hold whole numbers.
+
+    Returns
+    -------
+    numpy.ndarray
+        The labels as int32, same shape.
+
+    Raises
+    ------
+    ValueError
+        If a value is fractional, less than -1, or too large for int32 (also all that `check_array` refuses).
+    """
+    labels = check_array(labels, name=name, ranks=ranks)
+    if labels.dtype.kind == "f" and (labels != np.round(labels)).any():
+        bad = labels[labels != np.round(labels)].flat[0]
+        raise ValueError(f"{name} holds {bad}, not a whole number; threshold the map or label its components first")
+    low, high = labels.min(), labels.max()
+    if low < IGNORE:
+        raise ValueError(f"{name} holds {low}; legal are 0 (background), 1..n (objects) and -1 (ignored)")
+    if high > np.iinfo(np.int32).max:
+        raise ValueError(f"{name} holds {high}, larger than int32; relabel the objects as 1..n")
+    return labels.astype(np.int32)

@@ -1,0 +1,71 @@
+"""One look for all figures: a palette that colour-blind readers can tell apart, readable on a phone.
+
+The colours are those of Okabe and Ito, "Color Universal Design" (2008), named by what they mean in this book.
+"""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import numpy as np
+from cycler import cycler
+
+COLOURS = {
+    "ink": "#1f2933",  # text, axes
+    "image": "#0072b2",  # blue: data, feature maps, our curve
+    "label": "#e69f00",  # orange: annotation, reference
+    "result": "#009e73",  # green: what a network says
+    "error": "#d55e00",  # vermilion: mistakes
+    "other": "#cc79a7",  # purple: a second comparison
+    "light": "#56b4e9",  # sky blue: copied features, context
+    "quiet": "#8d99a6",  # grey: helpers, grid, thresholds
+}
+
+
+def use_book_style() -> None:
+    """Set matplotlib's defaults for the whole book. Call once at the top of a chapter."""
+    order = ["image", "error", "result", "label", "other", "light", "quiet"]
+    mpl.rcParams.update(
+        {
+            "figure.dpi": 144,
+            "figure.figsize": (7.0, 3.6),  # inches; 7 in is the width of the text column
+            "figure.constrained_layout.use": True,
+            "figure.facecolor": "white",
+            "font.size": 9.5,
+            "axes.titlesize": 10,
+            "axes.titleweight": "medium",
+            "axes.titlelocation": "left",
+            "axes.edgecolor": COLOURS["ink"],
+            "axes.labelcolor": COLOURS["ink"],
+            "text.color": COLOURS["ink"],
+            "xtick.color": COLOURS["ink"],
+            "ytick.color": COLOURS["ink"],
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.grid": False,
+            "axes.prop_cycle": cycler(color=[COLOURS[name] for name in order]),
+            "legend.frameon": False,
+            "lines.linewidth": 1.8,
+            "image.cmap": "gray",
+            "image.interpolation": "nearest",
+        }
+    )
+
+
+def show_image(axes: mpl.axes.Axes, image: np.ndarray, *, title: str = "", **imshow) -> mpl.image.AxesImage:
+    """Draw an image without ticks; keyword arguments go to `Axes.imshow`.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        Where to draw.
+    image : numpy.ndarray
+        (H, W) any numeric type, or (H, W, 3) RGB in [0, 1].
+    title : str
+        Set above the image, left aligned.
+    """
+    drawn = axes.imshow(image, **imshow)
+    axes.set_title(title)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
+    return drawn
