@@ -121,14 +121,19 @@ class UNet(nn.Module):
         self.reset_parameters()
 
     @property
+    def stride(self) -> int:
+        """Input pixels per pixel of the deepest map, 2^depth (16): images shifted by it give scores shifted by it."""
+        return 2**self.depth
+
+    @property
     def input_margin(self) -> int:
         """Pixels that the contracting path consumes: a legal input side is a multiple of 2^depth plus this (60)."""
-        return 4 * (2**self.depth - 1)
+        return 4 * (self.stride - 1)
 
     @property
     def output_margin(self) -> int:
         """Pixels that the rest consumes: the output is smaller than the input by both margins together (124)."""
-        return 4 * 2**self.depth + 4 * (2**self.depth - 1)
+        return 4 * self.stride + 4 * (self.stride - 1)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
         """Draw all weights anew: Gaussian, mean 0, standard deviation sqrt(2/N); biases 0 (section 3, He et al.).
@@ -174,7 +179,7 @@ class UNet(nn.Module):
 
     def is_legal_size(self, n: int) -> bool:
         """Tell whether every max-pooling sees an even size for an input side of `n` px, and an output is left."""
-        return n - 2 * self.border >= 1 and (n - self.input_margin) % 2**self.depth == 0
+        return n - 2 * self.border >= 1 and (n - self.input_margin) % self.stride == 0
 
     def output_size(self, n: int) -> int:
         """Return the output side in px for an input side of `n` px.
@@ -198,9 +203,8 @@ class UNet(nn.Module):
         """
         if n_out < 1:
             raise ValueError(f"output size {n_out} is not legal; needs at least 1 px")
-        step = 2**self.depth
-        blocks = -(-(n_out + 2 * self.border - self.input_margin) // step)  # rounded up
-        return step * blocks + self.input_margin
+        blocks = -(-(n_out + 2 * self.border - self.input_margin) // self.stride)  # rounded up
+        return self.stride * blocks + self.input_margin
 
     def _check_input(self, image: Tensor) -> None:
         if image.ndim != 4:
@@ -212,10 +216,12 @@ class UNet(nn.Module):
                 raise ValueError(self._size_message(side, n))
 
     def _size_message(self, side: str, n: int) -> str:
-        step, smallest = 2**self.depth, self.legal_size_for(1)
-        below = n - (n - self.input_margin) % step
-        nearest = f"nearest are {below} and {below + step}" if below >= smallest else f"the smallest is {smallest}"
-        return f"input {side} {n} is not legal: 2x2 pooling needs {step}k+{self.input_margin}; {nearest}"
+        smallest = self.legal_size_for(1)
+        below = n - (n - self.input_margin) % self.stride
+        nearest = (
+            f"nearest are {below} and {below + self.stride}" if below >= smallest else f"the smallest is {smallest}"
+        )
+        return f"input {side} {n} is not legal: 2x2 pooling needs {self.stride}k+{self.input_margin}; {nearest}"
 
 
 def incoming_nodes(convolution: nn.Conv2d | nn.ConvTranspose2d) -> int:

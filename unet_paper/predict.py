@@ -1,0 +1,110 @@
+"""Class probabilities of a whole image, averaged over rotated versions of it (section 4).
+
+References
+----------
+Ronneberger, Fischer, Brox (2015), section 4, doi:10.1007/978-3-319-24574-4_28.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.ndimage import affine_transform
+from scipy.special import softmax
+from torch import nn
+
+from unet_paper.tiling import as_network_input, predict_scores
+
+
+def predict_probability(net: nn.Module, image, *, rotations: int = 1, flips: bool = False, **how) -> np.ndarray:
+    """Return the probability of every class at every pixel.
+
+    The paper averages over 7 rotated versions of the input and does not say which; here they are evenly spaced over
+    the full circle. Rotated images are mirrored outside, like the context of a tile, so no pixel sees made-up grey.
+
+    Parameters
+    ----------
+    net : UNet
+        The network.
+    image : array_like
+        (H, W) or (C, H, W), any size, uint8, uint16 or float in [0, 1].
+    rotations : int
+        Number of evenly spaced rotations; 1 is the image alone, 7 is the paper's.
+    flips : bool
+        Take every rotation of the mirrored image too: with 2 rotations the four flips of the authors' release,
+        with 4 all eight symmetries of the square.
+    **how
+        `tile`, `device`, `precision`, `progress` of `unet_paper.predict_scores`.
+
+    Returns
+    -------
+    numpy.ndarray
+        (K, H, W) float32 in [0, 1]; sums to 1 over K. Class 1 is cell.
+
+    Raises
+    ------
+    ValueError
+        If `rotations` is below 1 (also all that `unet_paper.predict_scores` refuses).
+    """
+    if rotations < 1:
+        raise ValueError(f"rotations is {rotations}; needs at least 1 (1 is the image alone)")
+    image = as_network_input(image)
+    total = np.zeros((net.num_classes, *image.shape[1:]), dtype=np.float64)
+    for flip in (False, True)[: 1 + flips]:
+        for turn in range(rotations):
+            total += _seen_rotated(net, image, 360 * turn / rotations, flip=flip, how=how)
+    return (total / (rotations * (1 + flips))).astype(np.float32)
+
+
+def rotate(image: np.ndarray, degrees: float) -> np.ndarray:
+    """Rotate an image counter-clockwise about its centre; what was outside is its mirror image.
+
+    Multiples of 90 degrees move pixels exactly. All other angles are interpolated linearly, on a canvas that holds
+    the whole rotated image.
+
+    Parameters
+    ----------
+    image : numpy.ndarray
+        (C, H, W) float.
+    degrees : float
+        The angle.
+
+    Returns
+    -------
+    numpy.ndarray
+        (C, H', W'), same dtype.
+    """
+    if degrees % 90 == 0:
+        return np.ascontiguousarray(np.rot90(image, int(degrees // 90), axes=(1, 2)))
+    height, width = image.shape[1:]
+    cosine, sine = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
+    canvas = (
+        int(np.ceil(height * abs(cosine) + width * abs(sine))),
+        int(np.ceil(height * abs(sine) + width * abs(cosine))),
+    )
+    return _resample(image, degrees, canvas)
+
+
+def rotate_back(rotated: np.ndarray, degrees: float, shape: tuple[int, int]) -> np.ndarray:
+    """Undo `rotate`: (C, H', W') -> (C, *shape)."""
+    if degrees % 90 == 0:
+        return rotate(rotated, -degrees)
+    return _resample(rotated, -degrees, shape)
+
+
+def _seen_rotated(net: nn.Module, image: np.ndarray, degrees: float, *, flip: bool, how: dict) -> np.ndarray:
+    """(C, H, W) -> (K, H, W): the probability as the network sees it in the rotated (and mirrored) image."""
+    turned = rotate(image[..., ::-1] if flip else image, degrees)
+    probability = softmax(predict_scores(net, turned, **how), axis=0)
+    upright = rotate_back(probability, degrees, image.shape[1:])
+    return upright[..., ::-1] if flip else upright
+
+
+def _resample(image: np.ndarray, degrees: float, shape: tuple[int, int]) -> np.ndarray:
+    """(C, H, W) -> (C, *shape): rotate about the centre, linear interpolation, mirrored outside."""
+    cosine, sine = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
+    from_output = np.array([[cosine, sine], [-sine, cosine]])  # (row, column) of the output -> of the input
+    centre_in = (np.array(image.shape[1:]) - 1) / 2
+    centre_out = (np.array(shape) - 1) / 2
+    offset = centre_in - from_output @ centre_out
+    channels = [affine_transform(c, from_output, offset, output_shape=shape, order=1, mode="mirror") for c in image]
+    return np.stack(channels)
