@@ -1,0 +1,106 @@
+"""Build the book, and write the notebook beside each chapter.
+
+``python book/build.py html`` executes what changed and leaves the pages in ``_build/html``.
+``python book/build.py notebooks`` then writes ``book/NAME.ipynb`` beside each ``book/NAME.md``, for Colab, Binder and
+the comparison of outputs in the tests.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import jupytext
+import nbformat
+
+ROOT = Path(__file__).resolve().parents[1]
+TEXT_ONLY = ("text/", "application/papermill.record/text/")  # pictures would make every commit large
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=["html", "notebooks"])
+    parser.add_argument("--source", type=Path, default=ROOT, help="folder of _config.yml (default: this repository)")
+    parser.add_argument("--output", type=Path, help="where _build goes (default: the source folder)")
+    options = parser.parse_args(arguments)
+    build = (options.output or options.source).resolve() / "_build"
+    status = build_html(options.source.resolve(), build)
+    if status == 0 and options.command == "notebooks":
+        write_notebooks(options.source / "book", build / "jupyter_execute" / "book")
+    return status
+
+
+def build_html(source: Path, build: Path) -> int:
+    """Build the pages strictly: a warning is an error, and so is a chapter that fails to execute."""
+    forget_stale_outputs(source, build)
+    # Sphinx would not repeat the warnings of pages that it finds unchanged here.
+    shutil.rmtree(build / ".doctrees", ignore_errors=True)
+    jupyter_book = Path(sys.executable).with_name("jupyter-book")
+    strict = ["-W", "-n", "--keep-going", "--path-output", build.parent]
+    status = subprocess.run([jupyter_book, "build", source, *strict]).returncode
+    if status == 0:
+        print(f"\nThe book is ready. Open {build / 'html' / 'index.html'}")
+    return status
+
+
+def forget_stale_outputs(source: Path, build: Path) -> None:
+    """Drop the executed chapters when the library or the data changed: the cache compares chapters only."""
+    stamp, now = build / "inputs.sha256", fingerprint(source)
+    if not stamp.exists() or stamp.read_text() != now:
+        shutil.rmtree(build / ".jupyter_cache", ignore_errors=True)
+        build.mkdir(parents=True, exist_ok=True)
+        stamp.write_text(now)
+
+
+def fingerprint(source: Path) -> str:
+    """Return the sha256 of everything that a chapter's outputs depend on, besides the chapter itself."""
+    code = [*sorted((source / "unet_paper").rglob("*.py")), source / "pyproject.toml", source / "constraints.txt"]
+    folders = [source / "data", Path(os.environ.get("UNET_PAPER_DATA", source / "data"))]
+    data = sorted({path for folder in folders for path in folder.rglob("*") if path.is_file()})
+    found = hashlib.sha256()
+    for path in filter(Path.exists, code):
+        found.update(path.read_bytes())
+    for path in data:
+        found.update(f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}\n".encode())
+    return found.hexdigest()
+
+
+def write_notebooks(book: Path, executed: Path) -> None:
+    """Write the notebook of each chapter that has code: its cells, with the outputs of the last build."""
+    for chapter in sorted(book.glob("*.md")):
+        notebook = jupytext.read(chapter)
+        if "kernelspec" in notebook.metadata:
+            run = nbformat.read(executed / f"{chapter.stem}.ipynb", as_version=4)
+            nbformat.write(with_outputs(notebook, run), chapter.with_suffix(".ipynb"))
+            print(f"wrote {chapter.with_suffix('.ipynb')}")
+
+
+def with_outputs(notebook: nbformat.NotebookNode, run: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Return `notebook` with the text outputs of `run`; nothing in it changes unless cells or results change."""
+    for number, cell in enumerate(notebook.cells):
+        cell.id = f"cell-{number}"
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    done = [cell for cell in run.cells if cell.cell_type == "code"]
+    for number, (cell, executed) in enumerate(zip(code, done, strict=True), start=1):
+        cell.execution_count = number
+        cell.outputs = [text_only(output, number) for output in executed.outputs if output.get("name") != "stderr"]
+    return notebook
+
+
+def text_only(output: nbformat.NotebookNode, number: int) -> nbformat.NotebookNode:
+    """Return the output without pictures."""
+    if "data" in output:
+        output.data = {kind: value for kind, value in output.data.items() if kind.startswith(TEXT_ONLY)}
+    if "execution_count" in output:
+        output.execution_count = number
+    return output
+
+
+if __name__ == "__main__":
+    sys.exit(main())

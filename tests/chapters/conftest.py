@@ -1,0 +1,24 @@
+"""Chapters run once per session: quickly with papermill, and in full as the built book."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import pytest
+from harness import ROOT, Build, Glued, build_book, run_quickly
+
+
+@pytest.fixture(scope="session")
+def run_chapter(tmp_path_factory) -> Callable[[str], Glued]:
+    """Return a function: chapter name -> the values it glued, run with the fast parameters of fast.json."""
+    folder = tmp_path_factory.mktemp("papermill")
+    return functools.cache(lambda name: run_quickly(name, folder))
+
+
+@pytest.fixture(scope="session")
+def built_book(tmp_path_factory) -> Build:
+    """Build the whole book once; `.full_run(name)` gives the values that stand in its prose."""
+    book = build_book(ROOT, tmp_path_factory.mktemp("book"))
+    assert book.status == 0, f"the strict build failed:\n{book.log[-8000:]}"
+    return book

@@ -1,0 +1,84 @@
+"""What the tests of the book share: which chapters there are, and how to run, compare and build them."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jupytext
+import nbformat
+import papermill
+from nbformat import NotebookNode
+from papermill.parameterize import parameterize_notebook
+
+ROOT = Path(__file__).parents[2]
+BOOK = ROOT / "book"
+FAST = json.loads(Path(__file__).with_name("fast.json").read_text())  # chapter -> parameters of a run in seconds
+
+Glued = dict[str, Any]
+
+
+def chapters() -> list[str]:
+    """Return the names of all chapters that hold code."""
+    return sorted(path.stem for path in BOOK.glob("*.md") if "\nkernelspec:" in path.read_text())
+
+
+def run_quickly(name: str, folder: Path) -> Glued:
+    """Execute book/NAME.md with its fast parameters; return what it glued into its prose."""
+    source, result = folder / f"{name}.ipynb", folder / f"{name}.out.ipynb"
+    nbformat.write(jupytext.read(BOOK / f"{name}.md"), source)  # papermill reads notebooks only
+    options = {"cwd": BOOK, "kernel_name": "python3", "progress_bar": False}
+    return glued_values(papermill.execute_notebook(source, result, parameters=FAST.get(name, {}), **options))
+
+
+def glued_values(notebook: NotebookNode) -> Glued:
+    """Return the numbers that an executed chapter put into its prose with `glue`, by name."""
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    glued = [output for cell in code for output in cell.outputs if "scrapbook" in output.get("metadata", {})]
+    return {output.metadata.scrapbook.name: _plain_value(output) for output in glued}
+
+
+def _plain_value(output: NotebookNode) -> Any:
+    text = output.data[output.metadata.scrapbook.mime_prefix + "text/plain"]
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):  # a glued figure or table, which has no literal form
+        return text
+
+
+def compare_outputs(notebook: NotebookNode, name: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run `notebook` with the fast parameters of chapter NAME; nbval compares the cells tagged for it."""
+    path = folder / f"{name}.ipynb"
+    nbformat.write(parameterize_notebook(notebook, FAST.get(name, {})), path)
+    nbval = ["-m", "pytest", "-p", "no:cacheprovider", "--nbval-lax", "--nbval-current-env", path.name]
+    return _run([sys.executable, *nbval], cwd=folder)
+
+
+@dataclass(frozen=True)
+class Build:
+    """What one strict build left behind."""
+
+    status: int  # exit status: 0 means no error and no warning
+    log: str
+    html: Path  # folder of the pages
+    notebooks: Path  # folder of the executed chapters
+
+    def full_run(self, name: str) -> Glued:
+        """Return what chapter NAME glued when it ran with its own, full parameters."""
+        return glued_values(nbformat.read(self.notebooks / f"{name}.ipynb", as_version=4))
+
+
+def build_book(source: Path, output: Path) -> Build:
+    """Build the book of the folder `source` from nothing into `output`, as `make book` does."""
+    done = _run([sys.executable, BOOK / "build.py", "html", "--source", source, "--output", output], cwd=source)
+    built = output / "_build"
+    return Build(done.returncode, done.stdout, built / "html", built / "jupyter_execute" / "book")
+
+
+def _run(command: list, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
