@@ -51,7 +51,7 @@ def prototxt(net: nn.Module, size: int) -> str:
         if level < net.depth:
             skips.append(bottom)
             bottom = add("Pooling", f"pool_{level}", [bottom], "pooling_param { pool: MAX kernel_size: 2 stride: 2 }")
-    side = (size - net.input_margin) // net.stride
+    side = (size - net.input_margin) // net.stride - 4  # of the deepest map
     for level in reversed(range(net.depth)):
         upsampled, skip = convolve(bottom), skips.pop()
         side = 2 * side
