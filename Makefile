@@ -1,0 +1,52 @@
+# make book   creates the environment, executes every chapter, leaves the rendered book in _build/html
+# make test   creates the same environment and checks everything
+# The rest: make help
+
+# A python on the path that runs; bootstrap.py looks further if it is not 3.11 or 3.12.
+PYTHON ?= $(firstword $(shell for p in python3.12 python3.11 python3 python; do $$p -c "" 2>/dev/null && echo $$p; done))
+VENV ?= .venv
+READY := $(VENV)/.ready
+RUN := $(VENV)/bin/python
+
+.PHONY: help book test notebooks lint bench lock clean
+
+book: $(READY)
+	@$(RUN) book/build.py html
+
+test: $(READY) lint
+	@$(RUN) -m pytest
+	@echo "Once more without the challenge data: every chapter on synthetic images"
+	@UNET_PAPER_DATA=tests/no_data $(RUN) -m pytest tests/chapters -k "not book_as_built"
+
+notebooks: $(READY)  ## execute the chapters and write the paired notebooks beside them
+	@$(RUN) book/build.py notebooks
+
+lint: $(READY)
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+
+bench: $(READY)
+	@$(RUN) -m benchmarks
+
+# The full list of versions, after a change of the pins in pyproject.toml
+lock:
+	@VENV=.venv-lock $(PYTHON) bootstrap.py --without-constraints
+	@.venv-lock/bin/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > constraints.txt
+	@rm -rf .venv-lock
+
+clean:
+	@rm -rf _build
+
+$(READY): pyproject.toml constraints.txt bootstrap.py
+	@test -n "$(PYTHON)" || { echo "error: no Python found; install Python 3.11 or 3.12" >&2; exit 1; }
+	@VENV=$(VENV) $(PYTHON) bootstrap.py
+	@touch $(READY)
+
+help:
+	@echo "make book       environment, all chapters executed, pages in _build/html"
+	@echo "make test       environment, every check (lint, unit tests, chapters, notebooks, strict build)"
+	@echo "make notebooks  book/*.ipynb written anew from an execution"
+	@echo "make bench      the benchmark table, as JSON"
+	@echo "make lint       ruff"
+	@echo "make lock       constraints.txt written anew from pyproject.toml"
+	@echo "make clean      removes _build"
