@@ -1,0 +1,296 @@
+"""Section 3.1: shifts, rotations, elastic deformation and grey values, so that a few images teach invariance.
+
+All deformations are first added up into one source position per pixel; then every image is read once. So nothing is
+interpolated twice. Positions outside of the image are mirrored back into it, without repeating the edge pixel.
+
+References
+----------
+Ronneberger, Fischer, Brox 2015, section 3.1, doi:10.1007/978-3-319-24574-4_28
+Simard, Steinkraus, Platt 2003, "Best practices for convolutional neural networks", doi:10.1109/ICDAR.2003.1227801
+Keys 1981, "Cubic convolution interpolation for digital image processing", doi:10.1109/TASSP.1981.1163711
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+INTERPOLATIONS = ("bicubic", "bilinear", "nearest")
+SMALLEST = 3  # px; the least that can be mirrored by 2 px, as the bicubic kernel needs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augmentation:
+    """Random deformation of images together with their labels and loss weights.
+
+    Call it on whole images, `augmentation(images, labels, weights, generator=generator)`, or let `sample` cut a tile
+    out of larger images in the same resampling. The same code runs on CPU and GPU. Every draw is made whatever the
+    settings are: switching one component off leaves the others as they were.
+
+    Parameters
+    ----------
+    shift : int
+        Largest shift in px, along each axis; uniform over the whole pixels -shift..shift.
+    rotation : float
+        Largest rotation in degrees, about the centre; uniform in [-rotation, rotation].
+    flips : bool
+        Mirror each axis with probability 1/2. The paper names no flips, so they are off.
+    grey_value : float
+        Strength g of the grey-value variation, in [0, 1). Drawn uniformly for each image: gamma = exp(+-g), contrast
+        factor 1 +- g about mid-grey (0.5), brightness +- g/2; 0 leaves the values alone.
+    elastic_std : float
+        Standard deviation in px of the displacement vectors on the coarse grid.
+    grid : int
+        Control points per side, at least 2. They span the image or tile: with 3, its corners, edge midpoints, centre.
+    image_interpolation : {"bicubic", "bilinear", "nearest"}
+        How images are read between pixels. Bicubic is Keys' kernel with a = -0.75; what it overshoots is clipped to
+        [0, 1]. Labels and weights are always read at the nearest pixel, both at the same one: a label stays a label,
+        an ignored pixel keeps its weight 0, and each label keeps the weight that was computed for it on the whole
+        annotation. (Recomputed weights would not know cells beyond the tile, and would cost a weight map each time.)
+    """
+
+    shift: int = 20
+    rotation: float = 180.0
+    flips: bool = False
+    grey_value: float = 0.1
+    elastic_std: float = 10.0
+    grid: int = 3
+    image_interpolation: str = "bicubic"
+
+    def __post_init__(self):
+        for name in ("shift", "rotation", "grey_value", "elastic_std"):
+            value = getattr(self, name)
+            if not (value >= 0 and math.isfinite(value)):
+                raise ValueError(f"{name} is {value}; needs a finite number of at least 0")
+        if self.grey_value >= 1:
+            raise ValueError(f"grey_value is {self.grey_value}; needs less than 1, typical is 0.1")
+        if self.grid < 2:
+            raise ValueError(f"grid is {self.grid}; needs at least 2 control points per side, the paper has 3")
+        if self.image_interpolation not in INTERPOLATIONS:
+            known = ", ".join(map(repr, INTERPOLATIONS))
+            raise ValueError(f"image_interpolation {self.image_interpolation!r} is unknown; choose one of {known}")
+
+    def __call__(
+        self, images: Tensor, labels: Tensor, weights: Tensor, *, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Deform whole images; each one of the batch differently.
+
+        Parameters
+        ----------
+        images : Tensor
+            (B, C, H, W) floating point in [0, 1]; sides of at least 3 px.
+        labels : Tensor
+            (B, H, W) integer: 0 background, 1..n objects, -1 ignored.
+        weights : Tensor
+            (B, H, W) floating point, at least 0.
+        generator : torch.Generator
+            Source of all randomness. One on the CPU gives the same draws whatever device the images are on.
+
+        Returns
+        -------
+        images, labels, weights : Tensor
+            Of the same shapes, dtypes and device.
+
+        Raises
+        ------
+        TypeError
+            If a dtype does not fit.
+        ValueError
+            If the shapes do not belong together.
+        """
+        _check_triple(images, labels, weights)
+        size = images.shape[2:]  # (H, W)
+        draws = self._draw(len(images), generator, images.device)
+        top_left = torch.round(self.shift * (2 * draws.position - 1))  # (B, 2) px
+        return self._resample((images, labels, weights), draws, top_left, size=size, border=0)
+
+    def sample(
+        self,
+        images: Tensor,
+        labels: Tensor,
+        weights: Tensor,
+        *,
+        tile: int,
+        border: int,
+        generator: torch.Generator,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Cut one deformed square tile out of each image: what one training step of a valid-convolution net needs.
+
+        Labels and weights are read only where the network has an output. The random position of the tile takes the
+        place of `shift`: before deformation, the output window lies anywhere within the image, in whole pixels (or
+        around all of it, if it is the larger one).
+
+        Parameters
+        ----------
+        images, labels, weights : Tensor
+            As for a call on whole images.
+        tile : int
+            Side of the network's input in px, for example 572. It may exceed the image, which is mirrored.
+        border : int
+            Pixels that the network's output lacks on every side, for example 92.
+        generator : torch.Generator
+            Source of all randomness.
+
+        Returns
+        -------
+        images : Tensor
+            (B, C, tile, tile).
+        labels, weights : Tensor
+            (B, tile - 2 border, tile - 2 border): the centre of the tile.
+
+        Raises
+        ------
+        TypeError
+            If a dtype does not fit.
+        ValueError
+            If the shapes do not belong together, or the border leaves no output.
+        """
+        _check_triple(images, labels, weights)
+        if border < 0 or tile - 2 * border < 1:
+            raise ValueError(f"tile {tile} with border {border} leaves no output; needs tile > 2 border >= 0")
+        draws = self._draw(len(images), generator, images.device)
+        room = torch.tensor(images.shape[2:], device=images.device) - (tile - 2 * border)  # (2,) px, may be negative
+        first = room.clamp(max=0)  # the smallest allowed position of the output window
+        window = first + torch.floor(draws.position * (room.abs() + 1))  # (B, 2) px
+        return self._resample((images, labels, weights), draws, window - border, size=(tile, tile), border=border)
+
+    def _draw(self, batch: int, generator: torch.Generator, device: torch.device) -> Draws:
+        vectors = torch.randn(batch, 2, self.grid, self.grid, generator=generator, device=generator.device)
+        uniform = torch.rand(batch, 8, generator=generator, device=generator.device).to(device)
+        signed = 2 * uniform - 1  # in [-1, 1)
+        flip = torch.where(uniform[:, 2:4] < 0.5, -1.0, 1.0) if self.flips else torch.ones_like(uniform[:, 2:4])
+        return Draws(
+            vectors=self.elastic_std * vectors.to(device),
+            position=uniform[:, 0:2],
+            flip=flip,
+            angle=math.radians(self.rotation) * signed[:, 4],
+            grey=self.grey_value * signed[:, 5:8],
+        )
+
+    def _resample(self, triple, draws: Draws, top_left: Tensor, *, size, border: int) -> tuple[Tensor, Tensor, Tensor]:
+        images, labels, weights = triple
+        source = rigid_positions(top_left, draws.angle, draws.flip, size) + displacement_field(draws.vectors, size)
+        source = mirrored(source, images.shape[2:])  # (B, 2, h, w)
+        deformed = read_between_pixels(images, source, interpolation=self.image_interpolation)
+        if self.grey_value > 0:
+            deformed = vary_grey_values(deformed, draws.grey)
+        output = source[..., border : size[0] - border, border : size[1] - border]
+        return deformed, read_nearest_pixel(labels, output), read_nearest_pixel(weights, output)
+
+
+@dataclass(frozen=True)
+class Draws:
+    """What one call drew, for each of B images."""
+
+    vectors: Tensor  # (B, 2, grid, grid) displacements in px: down, right
+    position: Tensor  # (B, 2) in [0, 1): where between the first and the last allowed position
+    flip: Tensor  # (B, 2) -1 mirrors the axis, 1 leaves it
+    angle: Tensor  # (B,) radians
+    grey: Tensor  # (B, 3) in [-g, g]: gamma, contrast, brightness
+
+
+def displacement_field(vectors: Tensor, size: tuple[int, int]) -> Tensor:
+    """Interpolate displacement vectors on a coarse grid to every pixel.
+
+    The kernel is Keys' cubic convolution with a = -0.75 (PyTorch's "bicubic"), the outermost vectors repeated beyond
+    the grid. It interpolates: at a control point the displacement is the vector itself.
+
+    Parameters
+    ----------
+    vectors : Tensor
+        (B, 2, m, n) floating point, in px: down, right. The control points span the image, corner to corner.
+    size : tuple of int
+        (H, W) of the image in px.
+
+    Returns
+    -------
+    Tensor
+        (B, 2, H, W) displacements in px.
+    """
+    rows, columns = (_basis(vectors, points, side) for points, side in zip(vectors.shape[2:], size, strict=True))
+    return rows @ vectors @ columns.T
+
+
+def _basis(vectors: Tensor, points: int, side: int) -> Tensor:
+    """Return what each of the control points contributes to each pixel of a line: (side, points)."""
+    identity = torch.eye(points, dtype=vectors.dtype, device=vectors.device)
+    return F.interpolate(identity[None, None], size=(side, points), mode="bicubic", align_corners=True)[0, 0]
+
+
+def rigid_positions(top_left: Tensor, angle: Tensor, flip: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return where each pixel of a flipped and rotated window comes from.
+
+    Parameters
+    ----------
+    top_left : Tensor
+        (B, 2) position of the window in the source before it is turned about its own centre, in px: down, right.
+    angle : Tensor
+        (B,) in radians; positive turns the picture counter-clockwise.
+    flip : Tensor
+        (B, 2) of 1 (leave) and -1 (mirror), for the vertical and the horizontal axis.
+    size : tuple of int
+        (H, W) of the window in px.
+
+    Returns
+    -------
+    Tensor
+        (B, 2, H, W) source positions in px: row, column.
+    """
+    half = [(side - 1) / 2 for side in size]
+    y = flip[:, 0, None] * (torch.arange(size[0], device=angle.device) - half[0])  # (B, H), from the centre
+    x = flip[:, 1, None] * (torch.arange(size[1], device=angle.device) - half[1])  # (B, W)
+    cos, sin = torch.cos(angle)[:, None], torch.sin(angle)[:, None]  # (B, 1)
+    top, left = top_left[:, 0, None] + half[0], top_left[:, 1, None] + half[1]  # (B, 1), centre in the source
+    row = (cos * y + top)[:, :, None] + (sin * x)[:, None, :]  # (B, H, W)
+    column = (-sin * y)[:, :, None] + (cos * x + left)[:, None, :]
+    return torch.stack([row, column], dim=1)
+
+
+def mirrored(source: Tensor, size: tuple[int, int]) -> Tensor:
+    """Fold positions (B, 2, h, w) outside of an (H, W) image back into it: -1 becomes 1, H becomes H - 2."""
+    last = torch.tensor(size, device=source.device).view(1, 2, 1, 1) - 1.0
+    return last - (last - torch.remainder(source, 2 * last)).abs()
+
+
+def read_between_pixels(images: Tensor, source: Tensor, *, interpolation: str = "bicubic") -> Tensor:
+    """Read images (B, C, H, W) at positions (B, 2, h, w) within them, in px; values clipped to [0, 1]."""
+    height, width = images.shape[2:]
+    # grid_sample wants positions in [-1, 1]. With a side of 2^k + 1 px that scale is exact in binary arithmetic, so a
+    # whole pixel stays one and no deformation means no change at all.
+    span = 2 ** math.ceil(math.log2(max(height, width) + 3))
+    mirror = F.pad(images, (2, 2, 2, 2), mode="reflect")  # the bicubic kernel reaches 2 px beyond the edge
+    canvas = F.pad(mirror, (0, span - width - 3, 0, span - height - 3))
+    positions = (source.flip(1).movedim(1, -1) + 2) * (2 / span) - 1  # (B, h, w, 2) as x, y
+    return F.grid_sample(canvas, positions, mode=interpolation, align_corners=True).clamp(0, 1)
+
+
+def read_nearest_pixel(maps: Tensor, source: Tensor) -> Tensor:
+    """Read maps (B, H, W) of any dtype at the pixels nearest to positions (B, 2, h, w) within them, in px."""
+    row, column = torch.round(source).long().unbind(1)  # (B, h, w)
+    index = row * maps.shape[2] + column
+    return maps.flatten(1).gather(1, index.flatten(1)).view(index.shape)
+
+
+def vary_grey_values(images: Tensor, grey: Tensor) -> Tensor:
+    """Apply gamma, contrast and brightness to images (B, C, H, W) in [0, 1]; `grey` is (B, 3) in [-g, g]."""
+    gamma, contrast, brightness = grey.view(-1, 3, 1, 1, 1).unbind(1)  # (B, 1, 1, 1)
+    varied = (1 + contrast) * (images ** torch.exp(gamma) - 0.5) + 0.5 + brightness / 2
+    return varied.clamp(0, 1)
+
+
+def _check_triple(images: Tensor, labels: Tensor, weights: Tensor) -> None:
+    if images.ndim != 4 or min(images.shape[2:]) < SMALLEST:
+        raise ValueError(f"images have shape {tuple(images.shape)}; needs (B, C, H, W), sides of {SMALLEST} px or more")
+    wanted = (images.shape[0], *images.shape[2:])
+    for name, maps in {"labels": labels, "weights": weights}.items():
+        if maps.shape != wanted:
+            raise ValueError(f"{name} have shape {tuple(maps.shape)}; these images need (B, H, W) = {tuple(wanted)}")
+    for name, tensor in {"images": images, "weights": weights}.items():
+        if not tensor.is_floating_point():
+            raise TypeError(f"{name} have dtype {tensor.dtype}; pass floating point, e.g. {name}.float()")
+    if labels.is_floating_point() or labels.dtype == torch.bool:
+        raise TypeError(f"labels have dtype {labels.dtype}; pass integers, e.g. labels.int()")
