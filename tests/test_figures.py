@@ -1,0 +1,70 @@
+"""Figures state what they are given: the drawing of Fig. 1 carries the numbers of the live network."""
+
+from __future__ import annotations
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import pytest
+
+from unet_paper import UNet
+from unet_paper.figures.architecture import plot_architecture
+from unet_paper.trace import trace
+
+FIGURE_1 = [  # channels × side², as the paper's figure has them, in the order of the forward pass
+    "1 × 572²", "64 × 570²", "64 × 568²", "64 × 284²", "128 × 282²", "128 × 280²", "128 × 140²", "256 × 138²",
+    "256 × 136²", "256 × 68²", "512 × 66²", "512 × 64²", "512 × 32²", "1024 × 30²", "1024 × 28²",
+    "1024 × 56²", "512 × 54²", "512 × 52²", "512 × 104²", "256 × 102²", "256 × 100²", "256 × 200²", "128 × 198²",
+    "128 × 196²", "128 × 392²", "64 × 390²", "64 × 388²", "2 × 388²",
+]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def sizes_drawn(net: UNet, n: int) -> list[str]:
+    return [text for text in all_text(trace(net, n)) if "²" in text]
+
+
+def all_text(layers: list) -> list[str]:
+    return [text.get_text() for text in plot_architecture(layers).axes[0].texts]
+
+
+def test_drawing_states_every_size_of_figure_1():
+    assert sizes_drawn(UNet(), 572) == FIGURE_1
+
+
+@pytest.mark.parametrize("settings", [{"depth": 3, "base_channels": 16}, {"depth": 1, "num_classes": 5}])
+def test_drawing_follows_the_network(settings):
+    net = UNet(**settings)
+    n = net.legal_size_for(40)
+    drawn = sizes_drawn(net, n)
+    assert len(drawn) == 6 * net.depth + 4  # three bars a level and side, three at the bottom, and the score map
+    assert drawn[0] == f"1 × {n}²"
+    assert drawn[-1] == f"{net.num_classes} × {net.output_size(n)}²"
+    assert any(text.startswith(f"{net.base_channels * 2**net.depth} × ") for text in drawn)
+
+
+def test_release_variant_shows_its_192_joined_channels():
+    assert "192 × 392²" in sizes_drawn(UNet(variant="release"), 572)
+    assert "192 × 392²" not in sizes_drawn(UNet(), 572)
+
+
+def test_bars_that_cross_keep_level():
+    """A skip connection is a horizontal arrow: the map that is sent and the map that receives lie at one height."""
+    labels = {text.get_text(): text.get_position() for text in plot_architecture(trace(UNet(), 572)).axes[0].texts}
+    for sent, joined in [("64 × 568²", "128 × 392²"), ("128 × 280²", "256 × 200²"), ("512 × 64²", "1024 × 56²")]:
+        assert labels[sent][1] == labels[joined][1]
+        assert labels[sent][0] < labels[joined][0]
+
+
+def test_dropout_is_marked_only_where_the_network_has_it():
+    layers = trace(UNet(base_channels=2), 188)
+    without = [layer for layer in layers if layer.kind != "dropout"]
+    assert "dropout acts here" in all_text(layers)
+    assert "dropout acts here" not in all_text(without)
