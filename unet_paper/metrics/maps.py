@@ -1,0 +1,57 @@
+"""The door for probability maps: in [0, 1], as the challenge's own software reads them (32-bit floats)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from unet_paper.checks import check_array
+
+
+def check_map(probability, *, ranks: tuple[int, ...] = (2,), rescale: bool = False) -> np.ndarray:
+    """Return a probability map as float32, or refuse it.
+
+    Parameters
+    ----------
+    probability : array_like
+        Probability of cell, floats in [0, 1] or booleans. 64-bit floats are rounded to 32 bit first, because
+        that is what a TIFF for the challenge holds, and the thresholds are strict.
+    ranks : tuple of int
+        Allowed numbers of dimensions.
+    rescale : bool
+        Accept unsigned integers, and divide them by the largest value of their type (255 for 8 bit).
+
+    Raises
+    ------
+    TypeError
+        If the map holds integers and `rescale` is off, or signed integers.
+    ValueError
+        If a value lies outside [0, 1], or an integer map to be rescaled holds only 0 and 1.
+    """
+    probability = check_array(probability, name="probability", ranks=ranks)
+    if probability.dtype.kind in "ui":
+        probability = _rescaled(probability, rescale)
+    low, high = probability.min(), probability.max()
+    if low < 0 or high > 1:
+        raise ValueError(
+            f"probability holds values from {low:g} to {high:g}, outside [0, 1]; pass the probability of cell, "
+            "divided by its full scale (255 for 8 bit)"
+        )
+    return probability.astype(np.float32)
+
+
+def _rescaled(probability: np.ndarray, rescale: bool) -> np.ndarray:
+    """Divide an unsigned integer map by the largest value of its type, if that was asked for."""
+    kind = probability.dtype
+    if kind.kind == "i" or not rescale:
+        raise TypeError(
+            f"probability has dtype {kind}: every threshold in (0, 1) would only ask 'is it 0?'; divide it by its full "
+            "scale, or pass rescale=True for unsigned integers"
+        )
+    if probability.max() == 1:
+        raise ValueError(f"probability has dtype {kind} but holds only 0 and 1; pass it as floats, without rescale")
+    return probability / np.iinfo(kind).max
+
+
+def above(probability: np.ndarray, threshold: float) -> np.ndarray:
+    """Return where a map is larger than a threshold, compared in 64 bit as the challenge does."""
+    return probability > np.float64(threshold)  # a Python float would be rounded to 32 bit first
