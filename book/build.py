@@ -17,6 +17,7 @@ from pathlib import Path
 
 import jupytext
 import nbformat
+from jupyter_cache import get_cache
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT_ONLY = ("text/", "application/papermill.record/text/")  # pictures would make every commit large
@@ -32,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     build = (options.output or options.source).resolve() / "_build"
     status = build_html(options.source.resolve(), build)
     if status == 0 and options.command == "notebooks":
-        write_notebooks(options.source / "book", build / "jupyter_execute" / "book")
+        write_notebooks(options.source / "book", build / ".jupyter_cache")
     return status
 
 
@@ -71,34 +72,32 @@ def fingerprint(source: Path) -> str:
     return found.hexdigest()
 
 
-def write_notebooks(book: Path, executed: Path) -> None:
+def write_notebooks(book: Path, cache: Path) -> None:
     """Write the notebook of each chapter that has code: its cells, with the outputs of the last build."""
+    executed = get_cache(cache)
     for chapter in sorted(book.glob("*.md")):
         notebook = jupytext.read(chapter)
         if "kernelspec" in notebook.metadata:
-            run = nbformat.read(executed / f"{chapter.stem}.ipynb", as_version=4)
-            nbformat.write(with_outputs(notebook, run), chapter.with_suffix(".ipynb"))
+            _, run = executed.merge_match_into_notebook(notebook)
+            nbformat.write(reproducible(run), chapter.with_suffix(".ipynb"))
             print(f"wrote {chapter.with_suffix('.ipynb')}")
 
 
-def with_outputs(notebook: nbformat.NotebookNode, run: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Return `notebook` with the text outputs of `run`; nothing in it changes unless cells or results change."""
+def reproducible(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Keep of an executed notebook what changes only when its cells or its results do."""
+    notebook.metadata.pop("language_info", None)  # the version of Python
     for number, cell in enumerate(notebook.cells):
         cell.id = f"cell-{number}"
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    done = [cell for cell in run.cells if cell.cell_type == "code"]
-    for number, (cell, executed) in enumerate(zip(code, done, strict=True), start=1):
-        cell.execution_count = number
-        cell.outputs = [text_only(output, number) for output in executed.outputs if output.get("name") != "stderr"]
+        cell.metadata.pop("execution", None)  # the time of day
+        if cell.cell_type == "code":
+            cell.outputs = [text_only(output) for output in cell.outputs if output.get("name") != "stderr"]
     return notebook
 
 
-def text_only(output: nbformat.NotebookNode, number: int) -> nbformat.NotebookNode:
+def text_only(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """Return the output without pictures."""
     if "data" in output:
         output.data = {kind: value for kind, value in output.data.items() if kind.startswith(TEXT_ONLY)}
-    if "execution_count" in output:
-        output.execution_count = number
     return output
 
 

@@ -40,11 +40,12 @@ def glued_values(notebook: NotebookNode) -> Glued:
     """Return the numbers that an executed chapter put into its prose with `glue`, by name."""
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     glued = [output for cell in code for output in cell.outputs if "scrapbook" in output.get("metadata", {})]
-    return {output.metadata.scrapbook.name: _plain_value(output) for output in glued}
+    return {output.metadata.scrapbook.name: plain_value(output.data) for output in glued}
 
 
-def _plain_value(output: NotebookNode) -> Any:
-    text = output.data[output.metadata.scrapbook.mime_prefix + "text/plain"]
+def plain_value(data: dict[str, str]) -> Any:
+    """Return the number or text behind one glued output."""
+    text = next(value for kind, value in data.items() if kind.endswith("text/plain"))
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):  # a glued figure or table, which has no literal form
@@ -66,11 +67,12 @@ class Build:
     status: int  # exit status: 0 means no error and no warning
     log: str
     html: Path  # folder of the pages
-    notebooks: Path  # folder of the executed chapters
+    executed: Path  # folder of what the chapters glued
 
     def full_run(self, name: str) -> Glued:
         """Return what chapter NAME glued when it ran with its own, full parameters."""
-        return glued_values(nbformat.read(self.notebooks / f"{name}.ipynb", as_version=4))
+        glued = json.loads((self.executed / f"{name}.glue.json").read_text())
+        return {key: plain_value(output["data"]) for key, output in glued.items()}
 
 
 def build_book(source: Path, output: Path) -> Build:

@@ -1,0 +1,121 @@
+"""The rendered book: complete, strict, and readable with the network off."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+import pytest
+from bs4 import BeautifulSoup
+from harness import BOOK, ROOT, chapters
+
+pytestmark = pytest.mark.book
+
+ASSETS = {"script": "src", "link": "href", "img": "src", "source": "srcset", "iframe": "src", "object": "data"}
+ANOTHER_HOST = re.compile(r"^(https?:)?//")
+
+
+@cache
+def page(path: Path) -> BeautifulSoup:
+    return BeautifulSoup(path.read_text(), "html.parser")
+
+
+def pages(html: Path) -> Iterator[tuple[Path, BeautifulSoup]]:
+    for path in sorted(html.rglob("*.html")):
+        if "_static" not in path.parts:
+            yield path, page(path)
+
+
+def is_external(address: str) -> bool:
+    return bool(ANOTHER_HOST.match(address))
+
+
+def test_every_text_of_the_book_is_a_page(built_book):
+    texts = {path.stem for path in BOOK.glob("*.md")}
+    assert {path.stem for path in (built_book.html / "book").glob("*.html")} == texts
+
+
+def test_the_front_door_leads_to_the_landing_page(built_book):
+    assert "url=book/intro.html" in (built_book.html / "index.html").read_text()
+
+
+def test_no_page_loads_anything_from_another_host(built_book):
+    found = [
+        f"{path.name}: <{tag} {attribute}={element[attribute]}>"
+        for path, soup in pages(built_book.html)
+        for tag, attribute in ASSETS.items()
+        for element in soup.find_all(tag, {attribute: is_external})
+    ]
+    assert found == []
+
+
+def test_no_style_loads_anything_from_another_host(built_book):
+    styles = {path: path.read_text() for path in built_book.html.rglob("*.css")}
+    styles |= {path: " ".join(map(str, soup.find_all("style"))) for path, soup in pages(built_book.html)}
+    external = re.compile(r"""(url\(\s*['"]?|@import\s+['"])(https?:)?//[^)'"]*""")
+    assert {path.name: external.search(text)[0] for path, text in styles.items() if external.search(text)} == {}
+
+
+def test_equations_are_set_by_the_local_mathjax(built_book):
+    with_equations = [(path, soup) for path, soup in pages(built_book.html) if soup.select(".math")]
+    assert with_equations
+    for path, soup in with_equations:
+        (script,) = soup.find_all("script", src=re.compile("mathjax"))
+        assert (path.parent / script["src"].split("?")[0]).is_file()
+
+
+def test_every_picture_has_a_text_for_those_who_cannot_see_it(built_book):
+    without = [
+        f"{path.name}: {picture.get('src')}"
+        for path, soup in pages(built_book.html)
+        for picture in soup.select("article img")
+        if len(picture.get("alt", "")) < 10 or picture["alt"].startswith("../_images")
+    ]
+    assert without == []
+
+
+def test_every_internal_link_leads_somewhere(built_book):
+    broken = [
+        f"{path.name} -> {link['href']}"
+        for path, soup in pages(built_book.html)
+        for link in soup.find_all("a", href=True)
+        if not link_resolves(path, link["href"])
+    ]
+    assert broken == []
+
+
+def link_resolves(path: Path, address: str) -> bool:
+    parts = urlparse(address)
+    if parts.scheme or parts.netloc:
+        return True  # leaves the book
+    target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+    if not target.is_file():
+        return False
+    fragment = unquote(parts.fragment)
+    return not fragment or target.suffix != ".html" or page(target).find(id=fragment) is not None
+
+
+def test_launch_buttons_point_to_notebooks_that_exist(built_book):
+    for name in chapters():
+        links = [link.get("href", "") for link in page(built_book.html / "book" / f"{name}.html").find_all("a")]
+        (colab,) = {link for link in links if link.startswith("https://colab.research.google.com/")}
+        (binder,) = {link for link in links if link.startswith("https://mybinder.org/")}
+        assert (ROOT / colab.split("/blob/main/")[1]).is_file()
+        assert (ROOT / binder.split("urlpath=lab/tree/")[1]).is_file()
+        assert (built_book.html / "_sources" / "book" / f"{name}.ipynb").is_file()
+
+
+def test_search_finds_words_of_the_book(built_book):
+    index = json.loads(
+        (built_book.html / "searchindex.js").read_text().removeprefix("Search.setIndex(").removesuffix(")")
+    )
+    assert index["terms"]["membran"], "Sphinx indexes word stems: 'membrane' is found under 'membran'"
+
+
+def test_the_book_is_small_enough_to_send(built_book):
+    size = sum(path.stat().st_size for path in built_book.html.rglob("*") if path.is_file())
+    assert size <= 25e6
