@@ -179,9 +179,10 @@ def separate_touching(labels) -> np.ndarray:
 
     Thinning, restricted to where cells touch. A pixel with a pixel of another cell among its 8 neighbours becomes
     background, unless that would split its cell (it is no simple point, for 4- and for 8-connectivity) or shorten a
-    tip (fewer than two of its neighbours belong to its cell). Pixels are visited row by row, again and again until
-    nothing changes. So no cell is lost, not even one of a single pixel, none falls apart, and pixels only ever turn
-    from cell into background. The price: where both sides are only 1 px wide, they go on touching.
+    tip (fewer than two of its neighbours belong to its cell). Of two touching cells the one with the smaller number
+    gives way, the other one only where that was not possible; pixels are visited row by row until nothing changes.
+    So no cell is lost, not even one of a single pixel, none falls apart, and pixels only ever turn from cell into
+    background. The price: where both sides are only 1 px wide, they go on touching.
 
     Parameters
     ----------
@@ -254,20 +255,23 @@ def _two_nearest_in_image(distances, cells, reach, where):
 @njit(cache=True)
 def _thin(labels, rows, columns):
     """Turn the given pixels into background where `separate_touching` allows it, in place, until nothing changes."""
-    changed = True
-    while changed:
-        changed = False
-        for row, column in zip(rows, columns):  # noqa: B905 - numba knows no strict=
-            window = labels[row - 1 : row + 2, column - 1 : column + 2]  # (3, 3)
-            if window[1, 1] > 0 and _touches_another(window) and _may_go(window):
-                labels[row, column] = 0
-                changed = True
+    for both_sides in (False, True):
+        changed = True
+        while changed:
+            changed = False
+            for row, column in zip(rows, columns):  # noqa: B905 - numba knows no strict=
+                window = labels[row - 1 : row + 2, column - 1 : column + 2]  # (3, 3)
+                if window[1, 1] > 0 and _touches_another(window, both_sides) and _may_go(window):
+                    labels[row, column] = 0
+                    changed = True
 
 
 @njit(cache=True)
-def _touches_another(window):
-    """Tell whether a (3, 3) window holds a cell other than the one in its centre."""
-    return ((window > 0) & (window != window[1, 1])).any()
+def _touches_another(window, both_sides):
+    """Tell whether a (3, 3) window holds a cell other than its centre's; by default, one with a greater number."""
+    if both_sides:
+        return ((window > 0) & (window != window[1, 1])).any()
+    return (window > window[1, 1]).any()
 
 
 @njit(cache=True)
