@@ -1,0 +1,104 @@
+"""The U-Net that nearly every later port builds: zero-padded convolutions, output as large as the input.
+
+It has the same layers and takes the same weights as the paper's network, so the two can be compared with nothing but
+the padding between them. Run tile by tile it shows what the paper avoids: seams.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import nn
+
+from unet_paper.model import UNet
+
+
+class PaddedUNet(UNet):
+    """A U-Net whose 3x3 convolutions put a ring of zeros around their input; parameters as for `UNet`.
+
+    (B, C, H, W) -> (B, K, H, W), H and W multiples of 16. Nothing is lost at the border, so `border` is 0.
+    """
+
+    def __init__(self, in_channels: int = 1, num_classes: int = 2, **settings):
+        super().__init__(in_channels, num_classes, **settings)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d) and module.kernel_size == (3, 3):
+                module.padding = (1, 1)
+
+    @property
+    def input_margin(self) -> int:
+        """Pixels that the contracting path consumes: none."""
+        return 0
+
+    @property
+    def output_margin(self) -> int:
+        """Pixels that the rest consumes: none."""
+        return 0
+
+
+def padded_twin(net: UNet) -> PaddedUNet:
+    """Return a padded network with the weights of `net`, in evaluation mode.
+
+    Parameters
+    ----------
+    net : UNet
+        Stays as it is; the weights are copied.
+    """
+    twin = PaddedUNet(
+        net.in_channels,
+        net.num_classes,
+        base_channels=net.base_channels,
+        depth=net.depth,
+        dropout=net.dropout.p,
+        variant=net.variant,
+    )
+    twin.load_state_dict(net.state_dict())
+    return twin.to(next(net.parameters()).device).eval()
+
+
+def relative_difference(scores: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Return how far two score maps differ at each pixel, in standard deviations of the reference.
+
+    Parameters
+    ----------
+    scores, reference : numpy.ndarray
+        (K, H, W) float.
+
+    Returns
+    -------
+    numpy.ndarray
+        (H, W) largest absolute difference over the K classes, each divided by its class's standard deviation.
+    """
+    spread = reference.std(axis=(1, 2), keepdims=True)
+    return (np.abs(scores - reference) / spread).max(axis=0)
+
+
+def mean_by_distance(difference: np.ndarray, step: int) -> np.ndarray:
+    """Average a map over all pixels at the same distance from the nearest border between tiles.
+
+    Parameters
+    ----------
+    difference : numpy.ndarray
+        (H, W) float.
+    step : int
+        Side of the tiles in px, counted from the top left corner.
+
+    Returns
+    -------
+    numpy.ndarray
+        (D,) float: entry d is the mean at a distance of d px, where 0 means that the next pixel is another tile's.
+    """
+    rows, columns = (distance_to_seam(n, step) for n in difference.shape)
+    distance = np.minimum(rows[:, None], columns)
+    return np.bincount(distance.ravel(), difference.ravel()) / np.bincount(distance.ravel())
+
+
+def distance_to_seam(n: int, step: int) -> np.ndarray:
+    """Return, for each of `n` px of an axis cut every `step` px, how far it is from the nearest cut.
+
+    The ends of the axis are no cuts: there is no neighbouring tile to disagree with.
+    """
+    cuts = np.arange(step, n, step)
+    if len(cuts) == 0:
+        return np.full(n, n, dtype=np.int64)
+    pixels = np.arange(n)[:, None]
+    return np.where(pixels < cuts, cuts - pixels - 1, pixels - cuts).min(axis=1)
