@@ -82,7 +82,7 @@ class Augmentation:
         Parameters
         ----------
         images : Tensor
-            (B, C, H, W) floating point in [0, 1]; sides of at least 3 px.
+            (B, C, H, W) float32 in [0, 1]; sides of at least 3 px.
         labels : Tensor
             (B, H, W) integer: 0 background, 1..n objects, -1 ignored.
         weights : Tensor
@@ -104,7 +104,7 @@ class Augmentation:
         """
         _check_triple(images, labels, weights)
         size = images.shape[2:]  # (H, W)
-        draws = self._draw(len(images), generator, images.device)
+        draws = self.draw(len(images), generator=generator, device=images.device)
         top_left = torch.round(self.shift * (2 * draws.position - 1))  # (B, 2) px
         return self._resample((images, labels, weights), draws, top_left, size=size, border=0)
 
@@ -152,13 +152,29 @@ class Augmentation:
         _check_triple(images, labels, weights)
         if border < 0 or tile - 2 * border < 1:
             raise ValueError(f"tile {tile} with border {border} leaves no output; needs tile > 2 border >= 0")
-        draws = self._draw(len(images), generator, images.device)
+        draws = self.draw(len(images), generator=generator, device=images.device)
         room = torch.tensor(images.shape[2:], device=images.device) - (tile - 2 * border)  # (2,) px, may be negative
         first = room.clamp(max=0)  # the smallest allowed position of the output window
         window = first + torch.floor(draws.position * (room.abs() + 1))  # (B, 2) px
         return self._resample((images, labels, weights), draws, window - border, size=(tile, tile), border=border)
 
-    def _draw(self, batch: int, generator: torch.Generator, device: torch.device) -> Draws:
+    def draw(self, batch: int, *, generator: torch.Generator, device: torch.device | str = "cpu") -> Draws:
+        """Draw what will happen to each image of a batch; the two calls above begin with it.
+
+        Parameters
+        ----------
+        batch : int
+            B, the number of images.
+        generator : torch.Generator
+            Source of all randomness, on any device.
+        device : torch.device or str
+            Where the numbers are needed.
+
+        Returns
+        -------
+        Draws
+            Displacement vectors, position, flip, angle and grey values of each image.
+        """
         vectors = torch.randn(batch, 2, self.grid, self.grid, generator=generator, device=generator.device)
         uniform = torch.rand(batch, 8, generator=generator, device=generator.device).to(device)
         signed = 2 * uniform - 1  # in [-1, 1)
@@ -289,8 +305,9 @@ def _check_triple(images: Tensor, labels: Tensor, weights: Tensor) -> None:
     for name, maps in {"labels": labels, "weights": weights}.items():
         if maps.shape != wanted:
             raise ValueError(f"{name} have shape {tuple(maps.shape)}; these images need (B, H, W) = {tuple(wanted)}")
-    for name, tensor in {"images": images, "weights": weights}.items():
-        if not tensor.is_floating_point():
-            raise TypeError(f"{name} have dtype {tensor.dtype}; pass floating point, e.g. {name}.float()")
+    if images.dtype != torch.float32:
+        raise TypeError(f"images have dtype {images.dtype}; pass float32 in [0, 1]")
+    if not weights.is_floating_point():
+        raise TypeError(f"weights have dtype {weights.dtype}; pass floating point numbers, e.g. weights.float()")
     if labels.is_floating_point() or labels.dtype == torch.bool:
         raise TypeError(f"labels have dtype {labels.dtype}; pass integers, e.g. labels.int()")
