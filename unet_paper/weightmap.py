@@ -116,10 +116,14 @@ def border_term(labels, *, w0: float = 10.0, sigma: float = 5.0, where: np.ndarr
     numpy.ndarray
         (H, W) float32.
     """
-    # Beyond this sum of distances the term is below NEGLIGIBLE, and d2 <= d1 + d2: no need to look farther for cells.
+    # Beyond this sum of distances the term is below NEGLIGIBLE: no need to look farther for cells.
     reach = sigma * math.sqrt(2 * math.log(max(w0 / NEGLIGIBLE, 1)))
     d1, d2 = two_nearest_cells(labels, reach=reach, where=where)
-    return (w0 * np.exp(-((d1 + d2) ** 2) / (2 * sigma**2))).astype(np.float32)
+    both = d1 + d2
+    term = np.zeros(both.shape, dtype=np.float32)
+    near = both <= reach
+    term[near] = w0 * np.exp(-(both[near] ** 2) / (2 * sigma**2))
+    return term
 
 
 def two_nearest_cells(
@@ -137,14 +141,14 @@ def two_nearest_cells(
     labels : array_like
         (H, W): 0 background, 1..n cells, -1 ignored (neither cell nor background).
     reach : float
-        How far to look, in px, at least 0. Cells farther away may be left out.
+        How far to look, in px, at least 0. Where d1 + d2 is larger, cells may be left out.
     where : numpy.ndarray, optional
         (H, W) bool: the pixels at which to look, all of them by default.
 
     Returns
     -------
     d1, d2 : numpy.ndarray
-        (H, W) float64 in px; infinite where there is no first or second cell within reach, or nobody looked.
+        (H, W) float64 in px; infinite where no first or second cell was found, or nobody looked.
     """
     labels = check_labels(labels)
     where = np.ones(labels.shape, dtype=bool) if where is None else np.asarray(where, dtype=bool)
@@ -242,8 +246,8 @@ def _two_nearest_in_image(distances, cells, reach, where):
         nearest = squared[:, row, column]
         cell[:] = 0
         for offset in range(width):
-            if offset > reach or offset**2 >= nearest[1]:
-                break
+            if offset + min(offset, math.sqrt(nearest[0])) > reach or offset**2 >= nearest[1]:
+                break  # what is still unseen lies at least `offset` away: too far, or farther than what we have
             for other in (column - offset, column + offset):
                 if 0 <= other < width:
                     for k in range(2):
