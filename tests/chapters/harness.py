@@ -14,6 +14,7 @@ import jupytext
 import nbformat
 import papermill
 from nbformat import NotebookNode
+from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
 ROOT = Path(__file__).parents[2]
@@ -55,7 +56,8 @@ def plain_value(data: dict[str, str]) -> Any:
 def compare_outputs(notebook: NotebookNode, name: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run `notebook` with the fast parameters of chapter NAME; nbval compares the cells tagged for it."""
     path = folder / f"{name}.ipynb"
-    nbformat.write(parameterize_notebook(notebook, FAST.get(name, {})), path)
+    nbformat.write(notebook, path)
+    nbformat.write(parameterize_notebook(load_notebook_node(str(path)), FAST.get(name, {})), path)
     nbval = ["-m", "pytest", "-p", "no:cacheprovider", "--nbval-lax", "--nbval-current-env", path.name]
     return _run([sys.executable, *nbval], cwd=folder)
 

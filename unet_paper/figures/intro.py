@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 
 from unet_paper.figures.style import COLOURS, show_image
 
-CELL_COLOURS = [COLOURS[name] for name in ("image", "label", "result", "other", "light", "error")]
+NAMES = ("image", "label", "result", "other", "light", "error")
+CELL_COLOURS = [*(COLOURS[name] for name in NAMES), "#f0e442"]  # with yellow, the last of Okabe and Ito's colours
 
 
 def plot_task(image: np.ndarray, cells: np.ndarray, weights: np.ndarray) -> Figure:
