@@ -108,7 +108,7 @@ def train(
             tiles=tiles,
             validation=None if validation is None else check_pair(validation),
             history=history or History(config=config, device=str(group.device)),
-            checkpoint=checkpoint if group.rank == 0 else None,
+            checkpoint=checkpoint,
             group=group,
         )
         run.complete(progress=progress and group.rank == 0)
@@ -205,7 +205,7 @@ class _Run:
         return loss.detach()
 
     def after(self, done: int, bar: tqdm) -> None:
-        """Do what is due when `done` steps are done."""
+        """Do what is due when `done` steps are done; the same on every process, because they wait for each other."""
         config = self.history.config
         validates = self.validation is not None and _is_due(done, config.validate_every, config.steps)
         writes = self.checkpoint is not None and _is_due(done, config.checkpoint_every, config.steps)
@@ -213,7 +213,7 @@ class _Run:
             self.report(done, bar)
         if validates:
             self.validate(done)
-        if writes:
+        if writes and self.group.rank == 0:
             save_checkpoint(self.checkpoint, self.net, self.optimiser, self.history)
 
     def report(self, done: int, bar: tqdm) -> None:
