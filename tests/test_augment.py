@@ -15,8 +15,9 @@ from unet_paper.augment import (
     Augmentation,
     displacement_field,
     mirrored,
+    nearest_pixels,
     read_between_pixels,
-    read_nearest_pixel,
+    read_pixels,
     rigid_positions,
     vary_grey_values,
 )
@@ -116,14 +117,16 @@ def test_a_quarter_turn_is_exact_and_counter_clockwise(quarters):
     _, labels, _ = numbered_triple(21, 21)
     angle = torch.tensor([quarters * math.pi / 2])
     source = mirrored(rigid_positions(torch.zeros(1, 2), angle, torch.ones(1, 2), (21, 21)), (21, 21))
-    assert torch.equal(read_nearest_pixel(labels, source), labels.rot90(quarters, dims=(1, 2)))
+    assert torch.equal(
+        read_pixels(labels, nearest_pixels(source, labels.shape[2])), labels.rot90(quarters, dims=(1, 2))
+    )
 
 
 def test_flips_mirror_each_axis():
     _, labels, _ = numbered_triple(6, 9)
     for flip, dims in (((-1, 1), [1]), ((1, -1), [2]), ((-1, -1), [1, 2])):
         source = rigid_positions(torch.zeros(1, 2), torch.zeros(1), torch.tensor([flip]), (6, 9))
-        assert torch.equal(read_nearest_pixel(labels, source), labels.flip(dims))
+        assert torch.equal(read_pixels(labels, nearest_pixels(source, labels.shape[2])), labels.flip(dims))
 
 
 def test_distances_survive_rotation():
@@ -229,7 +232,7 @@ def test_a_batch_of_one_equals_its_place_in_a_larger_batch():
         torch.round(20 * (2 * draws.position[1:2] - 1)), draws.angle[1:2], draws.flip[1:2], triple[0].shape[2:]
     ) + displacement_field(draws.vectors[1:2], triple[0].shape[2:])
     source = mirrored(source, triple[0].shape[2:])
-    assert torch.equal(whole[1][1:2], read_nearest_pixel(triple[1][1:2], source))
+    assert torch.equal(whole[1][1:2], read_pixels(triple[1][1:2], nearest_pixels(source, 52)))
     expected = vary_grey_values(read_between_pixels(triple[0][1:2], source), draws.grey[1:2])
     torch.testing.assert_close(whole[0][1:2], expected)
 

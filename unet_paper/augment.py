@@ -195,7 +195,8 @@ class Augmentation:
         if self.grey_value > 0:
             deformed = vary_grey_values(deformed, draws.grey)
         output = source[..., border : size[0] - border, border : size[1] - border]
-        return deformed, read_nearest_pixel(labels, output), read_nearest_pixel(weights, output)
+        nearest = nearest_pixels(output, width=images.shape[3])
+        return deformed, read_pixels(labels, nearest), read_pixels(weights, nearest)
 
 
 @dataclass(frozen=True)
@@ -268,8 +269,8 @@ def rigid_positions(top_left: Tensor, angle: Tensor, flip: Tensor, size: tuple[i
 
 def mirrored(source: Tensor, size: tuple[int, int]) -> Tensor:
     """Fold positions (B, 2, h, w) outside of an (H, W) image back into it: -1 becomes 1, H becomes H - 2."""
-    last = torch.tensor(size, device=source.device).view(1, 2, 1, 1) - 1.0
-    return last - (last - torch.remainder(source, 2 * last)).abs()
+    period = 2.0 * (torch.tensor(size, device=source.device).view(1, 2, 1, 1) - 1)
+    return (source - period * torch.round(source / period)).abs()  # how far from the nearest mirror image of pixel 0
 
 
 def read_between_pixels(images: Tensor, source: Tensor, *, interpolation: str = "bicubic") -> Tensor:
@@ -280,15 +281,20 @@ def read_between_pixels(images: Tensor, source: Tensor, *, interpolation: str = 
     span = 2 ** math.ceil(math.log2(max(height, width) + 3))
     mirror = F.pad(images, (2, 2, 2, 2), mode="reflect")  # the bicubic kernel reaches 2 px beyond the edge
     canvas = F.pad(mirror, (0, span - width - 3, 0, span - height - 3))
-    positions = (source.flip(1).movedim(1, -1) + 2) * (2 / span) - 1  # (B, h, w, 2) as x, y
-    return F.grid_sample(canvas, positions, mode=interpolation, align_corners=True).clamp(0, 1)
+    row, column = source.unbind(1)
+    positions = torch.stack([column, row], dim=-1).add_(2).mul_(2 / span).sub_(1)  # (B, h, w, 2) as x, y
+    return F.grid_sample(canvas, positions, mode=interpolation, align_corners=True).clamp_(0, 1)
 
 
-def read_nearest_pixel(maps: Tensor, source: Tensor) -> Tensor:
-    """Read maps (B, H, W) of any dtype at the pixels nearest to positions (B, 2, h, w) within them, in px."""
-    row, column = torch.round(source).long().unbind(1)  # (B, h, w)
-    index = row * maps.shape[2] + column
-    return maps.flatten(1).gather(1, index.flatten(1)).view(index.shape)
+def nearest_pixels(source: Tensor, width: int) -> Tensor:
+    """Return the number of the pixel nearest to each position (B, 2, h, w) in px, counted along the rows: (B, h, w)."""
+    row, column = torch.round(source).unbind(1)
+    return (row.long() * width).add_(column.long())
+
+
+def read_pixels(maps: Tensor, numbers: Tensor) -> Tensor:
+    """Read maps (B, H, W) of any dtype at the pixels of these numbers (B, h, w)."""
+    return maps.flatten(1).gather(1, numbers.flatten(1)).view(numbers.shape)
 
 
 def vary_grey_values(images: Tensor, grey: Tensor) -> Tensor:
