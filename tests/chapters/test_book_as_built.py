@@ -30,10 +30,6 @@ def pages(html: Path) -> Iterator[tuple[Path, BeautifulSoup]]:
             yield path, page(path)
 
 
-def is_external(address: str) -> bool:
-    return bool(ANOTHER_HOST.match(address))
-
-
 def test_every_text_of_the_book_is_a_page(built_book):
     texts = {path.stem for path in BOOK.glob("*.md")}
     assert {path.stem for path in (built_book.html / "book").glob("*.html")} == texts
@@ -48,9 +44,15 @@ def test_no_page_loads_anything_from_another_host(built_book):
         f"{path.name}: <{tag} {attribute}={element[attribute]}>"
         for path, soup in pages(built_book.html)
         for tag, attribute in ASSETS.items()
-        for element in soup.find_all(tag, {attribute: is_external})
+        for element in soup.find_all(tag, {attribute: ANOTHER_HOST})
     ]
     assert found == []
+
+
+def test_no_script_in_a_page_names_a_script_of_another_host(built_book):
+    named = re.compile(r"""https?://[^"'\s]+\.js\b""")
+    scripts = {path.name: " ".join(map(str, soup.find_all("script"))) for path, soup in pages(built_book.html)}
+    assert {name: named.findall(text) for name, text in scripts.items() if named.search(text)} == {}
 
 
 def test_no_style_loads_anything_from_another_host(built_book):
