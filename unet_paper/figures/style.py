@@ -32,7 +32,7 @@ def use_book_style() -> None:
             "figure.facecolor": "white",
             "font.size": 9.5,
             "axes.titlesize": 10,
-            "axes.titleweight": "medium",
+            "axes.titleweight": "normal",
             "axes.titlelocation": "left",
             "axes.edgecolor": COLOURS["ink"],
             "axes.labelcolor": COLOURS["ink"],
