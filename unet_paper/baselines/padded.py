@@ -55,6 +55,25 @@ def padded_twin(net: UNet) -> PaddedUNet:
     return twin.to(next(net.parameters()).device).eval()
 
 
+def reach_of_zeros(depth: int) -> int:
+    """Return how many px on each side of a cut a padded network computes from zeros instead of image.
+
+    Two convolutions carry the damage 2 px further, a pooling spoils each 2x2 block that holds a spoilt pixel, and an
+    up-convolution doubles what there is. The cut lies on the pooling grid.
+
+    Parameters
+    ----------
+    depth : int
+        Number of 2x2 poolings; 94 px for the paper's 4.
+    """
+    spoilt = 2
+    for _ in range(depth):
+        spoilt = -(-spoilt // 2) + 2  # rounded up to whole blocks
+    for _ in range(depth):
+        spoilt = 2 * spoilt + 2
+    return spoilt
+
+
 def relative_difference(scores: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """Return how far two score maps differ at each pixel, in standard deviations of the reference.
 
