@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 
-from unet_paper.train import CONFIGURATIONS, PAPER, SHORT_RUN, TrainConfig, learning_rate_at
+from unet_paper.train import CONFIGURATIONS, PAPER, SHORT_RUN, TrainConfig, configuration_table, learning_rate_at
 
 
 def test_the_paper_configuration_holds_the_constants_of_section_3():
@@ -62,3 +62,10 @@ def test_a_run_may_be_continued_with_more_steps_only_if_the_schedule_does_not_de
     assert replace(PAPER, steps=7, validate_every=3).continues(PAPER) == []
     assert replace(SHORT_RUN, steps=7).continues(SHORT_RUN) == ["steps"]
     assert replace(PAPER, seed=1, tile=188).continues(PAPER) == ["tile", "seed"]
+
+
+def test_the_table_lists_every_setting_of_every_configuration():
+    lines = configuration_table([PAPER, SHORT_RUN]).splitlines()
+    assert len(lines) == len(fields(TrainConfig))
+    assert lines[0].split("  ")[0] == "name"
+    assert next(line for line in lines if line.startswith("momentum")).split() == ["momentum", "0.99", "0.9"]

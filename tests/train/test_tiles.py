@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 
 from tests.train.tiny import CONFIG, bright_squares
 from unet_paper.checks import IGNORE
-from unet_paper.train.tiles import generator_for, prepare_tiles, separated_objects
+from unet_paper.train.tiles import constant_energy, generator_for, prepare_tiles, separated_objects
 from unet_paper.weightmap import weight_map
 
 
@@ -82,3 +83,11 @@ def test_standardising_uses_one_mean_and_one_deviation_for_all_images():
     tiles = prepared(data, replace(CONFIG, standardise=True))
     assert tiles.mean == data.images.mean(dtype=np.float64)
     assert tiles.deviation == data.images.std(dtype=np.float64)
+
+
+def test_the_best_constant_map_weighs_the_classes():
+    target = np.array([1, 1, 1, 0, IGNORE])
+    # p = 3/4: -(3 log 3/4 + log 1/4) / 4 annotated pixels
+    assert constant_energy(target, np.ones(5)) == pytest.approx(-(3 * np.log(0.75) + np.log(0.25)) / 4)
+    assert constant_energy(target, np.array([1, 1, 1, 3, 9.0])) == pytest.approx(6 * np.log(2) / 4)  # balanced: p = 1/2
+    assert constant_energy(np.ones(3), np.ones(3)) == 0

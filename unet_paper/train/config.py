@@ -9,6 +9,7 @@ Kingma, Ba (2015), Adam, arXiv:1412.6980.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 OPTIMISERS = ("sgd", "adam")
@@ -136,6 +137,20 @@ def learning_rate_at(config: TrainConfig, step: int) -> float:
         return config.learning_rate
     progress = (step - config.warmup_steps) / (config.steps - config.warmup_steps)
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def configuration_table(configs: Sequence[TrainConfig]) -> str:
+    """Return one line of text per setting, with its value in each configuration.
+
+    Parameters
+    ----------
+    configs : sequence of TrainConfig
+        One column each, headed by its name.
+    """
+    rows = [[field.name, *(str(getattr(config, field.name)) for config in configs)] for field in fields(TrainConfig)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join(lines)
 
 
 def _check_choices(config: TrainConfig) -> None:

@@ -30,6 +30,7 @@ from unet_paper.train.tiles import TrainingTiles, check_pair, mixed_seed, prepar
 
 REPORT_EVERY = 10  # steps between two looks at the loss: each look makes a GPU wait
 THRESHOLDS = np.arange(10, dtype=np.float32) / 10  # the ten levels of the EM challenge
+EVALUATION_TILE = 572  # px; legal at every depth up to 5, and quicker than many small training tiles
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -236,7 +237,8 @@ class _Run:
         mine = slice(self.group.rank, None, self.group.count)
         images, labels = (array[mine] for array in self.validation)
         images = (images - self.tiles.mean) / self.tiles.deviation
-        counts = held_out_counts(self.net, images, labels, tile=config.tile, precision=config.precision)
+        tile = max(config.tile, EVALUATION_TILE)
+        counts = held_out_counts(self.net, images, labels, tile=tile, precision=config.precision)
         _place(self.net, config, self.group.device)  # prediction may have changed the memory order
         *differing, annotated = self.group.sum(counts.to(self.group.device)).tolist()
         best = int(np.argmin(differing))

@@ -141,6 +141,28 @@ def separated_objects(labels: np.ndarray) -> np.ndarray:
     return separate_touching(labels) if labels.max() > 1 else connected_cells(labels)
 
 
+def constant_energy(target: np.ndarray, weight: np.ndarray) -> float:
+    """Return the lowest energy of Eq. 1 that one and the same probability at every pixel can reach.
+
+    A network whose loss stays here has learned how frequent the classes are, and nothing else: its map is grey.
+
+    Parameters
+    ----------
+    target : numpy.ndarray
+        Any shape, classes 0 and 1, `IGNORE` where unannotated.
+    weight : numpy.ndarray
+        Same shape, >= 0.
+
+    Returns
+    -------
+    float
+        Mean over the annotated pixels; reached by p = (weight of class 1) / (weight of both).
+    """
+    cell, ground = (float(weight[target == number].sum(dtype=np.float64)) for number in (1, 0))
+    energies = [total * np.log((cell + ground) / total) for total in (cell, ground) if total > 0]
+    return float(sum(energies) / np.count_nonzero(target != IGNORE))
+
+
 def input_scale(images: np.ndarray, *, standardise: bool) -> tuple[float, float]:
     """Return mean and standard deviation to remove from the input; (0, 1) where it stays as it is."""
     if not standardise:
