@@ -53,6 +53,7 @@ class Augmentation:
         annotation. (Recomputed weights would not know cells beyond the tile, and would cost a weight map each time.)
     """
 
+    # Departure: the paper names shift, rotation and grey values, but not their sizes; these are ours.
     shift: int = 20
     rotation: float = 180.0
     flips: bool = False
@@ -228,6 +229,7 @@ def displacement_field(vectors: Tensor, size: tuple[int, int]) -> Tensor:
     Tensor
         (B, 2, H, W) displacements in px.
     """
+    # Departure: the paper says neither where its 3x3 points lie nor which bicubic kernel it means.
     rows, columns = (_basis(vectors, points, side) for points, side in zip(vectors.shape[2:], size, strict=True))
     return rows @ vectors @ columns.T
 

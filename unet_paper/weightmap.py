@@ -68,6 +68,7 @@ def weight_map(
         raise ValueError(f"sigma is {sigma}; needs a finite number of px above 0")
     annotated = labels != IGNORE
     weights = class_weights(labels) if balance else annotated.astype(np.float32)
+    # Departure: Eq. 2 does not say where the border term acts; Fig. 3d shows it on the background.
     acts = annotated if inside_cells else labels == NO_CELL
     return weights + border_term(labels, w0=w0, sigma=sigma, where=acts)
 
