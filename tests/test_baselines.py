@@ -15,6 +15,7 @@ from unet_paper.baselines.padded import (
     reach_of_zeros,
     relative_difference,
 )
+from unet_paper.baselines.sliding_window import SlidingWindowNet, count_operations, shared_share, windows_around
 from unet_paper.tiling import predict_scores
 
 
@@ -98,3 +99,51 @@ class TestSeamMeasures:
         reference = np.stack([np.array([[0.0, 2.0]]), np.array([[0.0, 20.0]])])  # deviations 1 and 10
         scores = reference + np.array([[[0.5, 0.0]], [[1.0, 20.0]]])
         assert relative_difference(scores, reference).tolist() == [[0.5, 2.0]]
+
+
+class TestSlidingWindow:
+    """The net N4 of Ciresan et al. (2012), and its dense form."""
+
+    def test_parameters_by_hand(self):
+        convolutions = (4 * 4 + 1) * 48 + (5 * 5 * 48 + 1) * 48 + 2 * (4 * 4 * 48 + 1) * 48
+        fully_connected = (3 * 3 * 48 + 1) * 200 + (200 + 1) * 2
+        net = SlidingWindowNet()
+        assert sum(weight.numel() for weight in net.parameters()) == convolutions + fully_connected
+
+    def test_operations_of_one_window_by_hand(self):
+        sides = [92, 42, 18, 6]  # maps before each pooling
+        inputs = [4 * 4, 5 * 5 * 48, 4 * 4 * 48, 4 * 4 * 48]
+        multiply_adds = sum(side**2 * 48 * n for side, n in zip(sides, inputs, strict=True)) + 432 * 200 + 200 * 2
+        assert count_operations(SlidingWindowNet().to("meta"), 1, 1, 95, 95) == 2 * multiply_adds
+
+    def test_a_window_of_another_size_is_refused(self):
+        with pytest.raises(ValueError, match=r"\(1, 1, 127, 127\); needs \(B, 1, 95, 95\), or call dense"):
+            SlidingWindowNet()(torch.zeros(1, 1, 127, 127))
+
+    def test_dense_scores_equal_those_of_every_window(self):
+        net = SlidingWindowNet(maps=5, hidden=7).eval().double()
+        net.reset_parameters(torch.Generator().manual_seed(3))
+        image = noise(101, 98).astype(np.float64)
+        centres = np.mgrid[47:54, 47:51].reshape(2, -1)  # the windows that fit into 101 x 98 px
+        with torch.inference_mode():
+            dense = net.dense(torch.from_numpy(image)[None, None])
+            single = net(torch.from_numpy(windows_around(image, *centres))[:, None])
+        assert dense.shape == (1, 2, 7, 4)
+        torch.testing.assert_close(dense[0].flatten(1).T, single)
+
+    def test_windows_are_centred_and_mirrored(self):
+        image = np.arange(25.0).reshape(5, 5)
+        inside, corner = windows_around(image, np.array([2, 0]), np.array([3, 0]), side=3)
+        assert inside.tolist() == [[7, 8, 9], [12, 13, 14], [17, 18, 19]]
+        assert corner.tolist() == [[6, 5, 6], [1, 0, 1], [6, 5, 6]]
+
+    def test_neighbouring_windows_share_all_but_one_column(self):
+        assert shared_share(95) == pytest.approx(94 / 95)
+        assert shared_share(4, shift=3) == 0.25
+        assert shared_share(4, shift=9) == 0
+
+    def test_initial_weights_have_the_stated_deviation(self):
+        net = SlidingWindowNet()
+        net.reset_parameters(torch.Generator().manual_seed(0))
+        assert net.convolutions[1].weight.std().item() == pytest.approx((2 / (25 * 48)) ** 0.5, rel=0.02)
+        assert not net.hidden.bias.any()

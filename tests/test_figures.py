@@ -7,10 +7,13 @@ import matplotlib
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 
 from unet_paper import UNet
-from unet_paper.figures.architecture import plot_architecture
+from unet_paper.figures.architecture import plot_architecture, plot_totals
+from unet_paper.figures.introduction import ANCESTORS, plot_ancestors, plot_operations
+from unet_paper.figures.overlap_tile import plot_phases, plot_tiling
 from unet_paper.trace import trace
 
 FIGURE_1 = [  # channels × side², as the paper's figure has them, in the order of the forward pass
@@ -68,3 +71,35 @@ def test_dropout_is_marked_only_where_the_network_has_it():
     without = [layer for layer in layers if layer.kind != "dropout"]
     assert "dropout acts here" in all_text(layers)
     assert "dropout acts here" not in all_text(without)
+
+
+def test_totals_are_stacked_to_the_sums():
+    figure = plot_totals({"a": np.array([[1, 2], [3, 0]]), "b": np.array([[5, 5], [5, 5]])}, [572, 284])
+    ends = [bar.get_x() + bar.get_width() for bar in figure.axes[0].patches]
+    assert ends == [1, 2, 1 + 3, 2 + 0]
+
+
+def test_tiles_are_drawn_where_they_lie():
+    panels = {"one": ((-2, -2, 9), [(0, 0, 5), (0, 5, 5)]), "two": ((-2, -2, 9), [(0, 0, 5)])}
+    axes = plot_tiling(np.zeros((14, 14)), 2, panels).axes[0]
+    drawn = {(patch.get_x(), patch.get_y(), patch.get_width()) for patch in axes.patches}
+    assert drawn == {(-0.5, -0.5, 10), (-2.5, -2.5, 9), (-0.5, -0.5, 5), (4.5, -0.5, 5)}
+    assert [text.get_text() for text in axes.texts] == ["in: 9 px", "out: 5 px"]
+
+
+def test_phases_on_the_grid_stand_apart():
+    axes = plot_phases(np.ones(9), stride=4, marked=1).axes[0]
+    on_grid = next(line for line in axes.lines if line.get_label() == "on the pooling grid")
+    assert on_grid.get_xdata().tolist() == [0, 4, 8]
+
+
+def test_operations_are_written_beside_their_bars():
+    axes = plot_operations({"a": 3e12, "b": 2e11, "c": 5e10}).axes[0]
+    assert [text.get_text() for text in axes.texts] == ["3,000", "200", "50"]
+
+
+def test_every_ancestor_is_drawn_with_its_year():
+    drawn = [text.get_text() for text in plot_ancestors().axes[0].texts]
+    for entry in ANCESTORS:
+        assert set(entry) <= set(drawn)
+    assert "U-Net" in drawn
