@@ -1,6 +1,7 @@
 """Speed of the augmentation: `unet_paper.augment` against scipy's `map_coordinates` and PyPI's `elasticdeform`.
 
-Run `python -m benchmarks.augmentation`; it prints JSON. Every ratio compares two timings of the same run.
+Run `python -m benchmarks.augmentation`; it prints JSON. Every ratio compares two timings of the same run, both on one
+core: neither scipy nor elasticdeform uses more.
 
 `elasticdeform` needs numpy 1, so it runs in an interpreter of its own: name one that has it in the environment variable
 UNET_PAPER_ELASTICDEFORM_PYTHON, or pass `--elasticdeform` to install it into a temporary environment (needs network).
@@ -69,8 +70,18 @@ def best_time(function: Callable[[], object]) -> float:
     return min(times)
 
 
-def measure_ours() -> dict[str, float]:
+def measure_ours(*, threads: int) -> dict[str, float]:
     """Time one 512x512 triple: all components, elastic deformation alone, and one 572 px training tile."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        return time_ours()
+    finally:
+        torch.set_num_threads(before)
+
+
+def time_ours() -> dict[str, float]:
+    """Time our tasks, in s, with the current number of threads."""
     generator = torch.Generator().manual_seed(0)
     triple = (
         torch.rand(1, 1, SIDE, SIDE, generator=generator),
@@ -124,12 +135,15 @@ def measure(*, interpreter: str | None = os.environ.get(INTERPRETER)) -> dict:
     Returns
     -------
     dict
-        ``threads``; ``ours``: seconds by task; ``scipy_s``; ``scipy_ratio``: scipy over our elastic deformation;
-        ``elasticdeform``: seconds for a pair and a triple, or None; ``elasticdeform_pair_ratio`` and
-        ``elasticdeform_triple_ratio``: each over our elastic deformation of a triple.
+        ``ours``: seconds by task on one core; ``threads`` and ``ours_threaded``: the same with all threads;
+        ``scipy_s``; ``scipy_ratio``: scipy over our elastic deformation; ``elasticdeform``: seconds for a pair and a
+        triple, or None; ``elasticdeform_pair_ratio`` and ``elasticdeform_triple_ratio``: each over our elastic
+        deformation of a triple.
     """
-    ours, scipy_s, other = measure_ours(), measure_scipy(), measure_elasticdeform(interpreter)
-    result = {"threads": torch.get_num_threads(), "ours": ours, "scipy_s": scipy_s}
+    threads = torch.get_num_threads()
+    ours, threaded = measure_ours(threads=1), measure_ours(threads=threads)
+    scipy_s, other = measure_scipy(), measure_elasticdeform(interpreter)
+    result = {"ours": ours, "threads": threads, "ours_threaded": threaded, "scipy_s": scipy_s}
     result |= {"scipy_ratio": scipy_s / ours["elastic_s"], "elasticdeform": other}
     if other:
         result["elasticdeform_pair_ratio"] = other["pair_s"] / ours["elastic_s"]
