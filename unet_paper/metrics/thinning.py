@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from unet_paper.checks import check_labels
-from unet_paper.metrics.compiled import compiled, inside, neighbour
+from unet_paper.metrics.compiled import compiled
 from unet_paper.metrics.contingency import connected_cells
 
 LINE = 0  # the watershed line that stays between two cells
 UNSEEN = -1  # membrane that no cell has reached
 QUEUED = -2  # membrane that waits in the queue
+FRAME = -3  # outside the image
 
 
 def thin_borders(foreground) -> np.ndarray:
@@ -43,54 +44,52 @@ def grow_cells(cells: np.ndarray) -> np.ndarray:
     """Return what `thin_borders` does of numbered cells (H, W), 0 membrane; the input is not changed."""
     if not cells.any():
         return np.ones(cells.shape, dtype=np.int32)
-    labels = np.where(cells == 0, UNSEEN, cells).astype(np.int32)
-    _flood(labels, np.empty((np.count_nonzero(cells == 0), 2), dtype=np.int64))
-    return labels
+    columns = np.pad(np.where(cells.T == 0, UNSEEN, cells.T), 1, constant_values=FRAME)  # (W + 2, H + 2)
+    labels = columns.astype(np.int32).ravel()  # column after column, as the challenge visits them
+    queue = np.empty(np.count_nonzero(cells == 0), dtype=np.int64)
+    height = columns.shape[1]
+    _flood(labels, queue, np.array([-height, -1, height, 1]))  # left, up, right, down
+    return np.ascontiguousarray(labels.reshape(columns.shape)[1:-1, 1:-1].T)
 
 
 @compiled
-def _flood(labels, queue):
-    """Give every membrane pixel of `labels` the cell that reaches it first, or `LINE`; `queue` is (M, 2) scratch."""
-    end = _queue_shore(labels, queue)
+def _flood(labels, queue, steps):
+    """Give every membrane pixel of the framed, flat `labels` the cell that reaches it first, or `LINE`."""
+    end = _queue_shore(labels, queue, steps)
     start = 0
     while start < end:
-        y, x = queue[start]
+        pixel = queue[start]
         start += 1
         label, only_line = QUEUED, False  # only_line: called line just because a neighbour is line
-        for step in range(4):
-            v, u = neighbour(y, x, step)
-            if not inside(labels, v, u):
-                continue
-            other = labels[v, u]
+        for step in steps:
+            other = labels[pixel + step]
             if other > 0:
                 label, only_line = _meet_cell(label, only_line, other)
             elif other == LINE and label == QUEUED:
                 label, only_line = LINE, True
             elif other == UNSEEN:
-                labels[v, u] = QUEUED
-                queue[end] = v, u
+                labels[pixel + step] = QUEUED
+                queue[end] = pixel + step
                 end += 1
-        labels[y, x] = label
+        labels[pixel] = label
 
 
 @compiled
-def _queue_shore(labels, queue):
+def _queue_shore(labels, queue, steps):
     """Queue the membrane pixels that touch a cell, column by column; return how many."""
     end = 0
-    for x in range(labels.shape[1]):
-        for y in range(labels.shape[0]):
-            if labels[y, x] == UNSEEN and _touches_cell(labels, y, x):
-                labels[y, x] = QUEUED
-                queue[end] = y, x
-                end += 1
+    for pixel in range(len(labels)):
+        if labels[pixel] == UNSEEN and _touches_cell(labels, pixel, steps):
+            labels[pixel] = QUEUED
+            queue[end] = pixel
+            end += 1
     return end
 
 
 @compiled
-def _touches_cell(labels, y, x):
-    for step in range(4):
-        v, u = neighbour(y, x, step)
-        if inside(labels, v, u) and labels[v, u] > 0:
+def _touches_cell(labels, pixel, steps):
+    for step in steps:  # noqa: SIM110 - numba compiles the loop, not `any`
+        if labels[pixel + step] > 0:
             return True
     return False
 

@@ -12,7 +12,7 @@ import numpy as np
 from scipy import ndimage
 
 from unet_paper.checks import check_labels, check_same_shape
-from unet_paper.metrics.compiled import compiled, inside, neighbour
+from unet_paper.metrics.compiled import compiled
 from unet_paper.metrics.contingency import connected_cells
 from unet_paper.metrics.maps import above, check_map
 
@@ -42,8 +42,7 @@ class Warp:
     @property
     def counts(self) -> dict[str, int]:
         """Remaining pixels of each type, in px."""
-        found = np.bincount(self.errors.ravel(), minlength=len(ERRORS))
-        return {name: int(found[code]) for code, name in enumerate(ERRORS) if code > 0}
+        return {name: int(np.count_nonzero(self.errors == code)) for code, name in enumerate(ERRORS) if code > 0}
 
     @property
     def error(self) -> float:
@@ -172,12 +171,14 @@ def _pattern(image, y, x):
 @compiled
 def _classify(cells, remaining, radius, errors):
     """Write the type of each remaining pixel (M, 2) into `errors`; `cells` are the components of the warped labels."""
-    for y, x in remaining:
-        errors[y, x] = _error_type(cells, y, x, radius)
+    seen = np.zeros(cells.shape, dtype=np.int64)  # the number of the last search that came by
+    for k in range(len(remaining)):
+        y, x = remaining[k]
+        errors[y, x] = _error_type(cells, y, x, radius, seen, k + 1)
 
 
 @compiled
-def _error_type(cells, y, x, radius):
+def _error_type(cells, y, x, radius, seen, mark):
     kinds, only = _distinct_neighbours(cells, y, x)
     is_cell = cells[y, x] != 0  # the labels say cell, the result says membrane
     if kinds == 1 and only == 0:
@@ -188,7 +189,7 @@ def _error_type(cells, y, x, radius):
         return SPLIT if is_cell else MERGE
     if not is_cell:
         return HOLE_ADDITION
-    return SPLIT if _falls_apart(cells, y, x, radius) else HOLE_DELETION
+    return SPLIT if _falls_apart(cells, y, x, radius, seen, mark) else HOLE_DELETION
 
 
 @compiled
@@ -198,50 +199,65 @@ def _distinct_neighbours(cells, y, x):
     kinds = 0
     for v in range(max(y - 1, 0), min(y + 2, cells.shape[0])):
         for u in range(max(x - 1, 0), min(x + 2, cells.shape[1])):
-            if (v != y or u != x) and not (seen[:kinds] == cells[v, u]).any():
+            if (v != y or u != x) and not _holds(seen, kinds, cells[v, u]):
                 seen[kinds] = cells[v, u]
                 kinds += 1
     return kinds, seen[kinds - 1]
 
 
 @compiled
-def _falls_apart(cells, y, x, radius):
-    """Whether, without the pixel, its neighbours hold more than two values in the window (membrane is one of them)."""
-    window = _window_without_centre(cells, y, x, radius)
-    around = window[radius - 1 : radius + 2, radius - 1 : radius + 2]
-    pieces = 1 if np.sum(around) < 8 else 0  # membrane
-    stack = np.empty((window.size, 2), dtype=np.int64)
-    for j in range(3):
-        for i in range(3):
-            if around[j, i]:
-                _erase_piece(window, radius - 1 + j, radius - 1 + i, stack)
-                pieces += 1
-    return pieces > 2
+def _holds(values, count, wanted):
+    """Whether one of the first `count` values is the wanted one."""
+    for k in range(count):  # noqa: SIM110 - numba compiles the loop, not `any`
+        if values[k] == wanted:
+            return True
+    return False
 
 
 @compiled
-def _window_without_centre(cells, y, x, radius):
-    """Return where the window round a pixel is cell, as (2 radius + 1) squared booleans; False outside the image."""
-    window = np.zeros((2 * radius + 1, 2 * radius + 1), dtype=np.bool_)
-    for v in range(max(y - radius, 0), min(y + radius + 1, cells.shape[0])):
-        for u in range(max(x - radius, 0), min(x + radius + 1, cells.shape[1])):
-            window[v - y + radius, u - x + radius] = cells[v, u] != 0
-    window[radius, radius] = False
-    return window
+def _falls_apart(cells, y, x, radius, seen, mark):
+    """Whether a cell pixel that is taken away leaves neighbours that do not find each other inside the window.
 
-
-@compiled
-def _erase_piece(window, y, x, stack):
-    """Set the 4-connected piece of a bool image that holds (y, x) to False; `stack` is (pixels, 2) scratch."""
-    window[y, x] = False
-    stack[0] = y, x
-    size = 1
-    while size > 0:
-        size -= 1
-        y, x = stack[size]
+    A search spreads from one of the neighbours and marks `seen`; it ends as soon as it has met them all.
+    """
+    queue = np.empty(((2 * radius + 1) ** 2, 2), dtype=np.int64)
+    neighbours = 0
+    for v in range(max(y - 1, 0), min(y + 2, cells.shape[0])):
+        for u in range(max(x - 1, 0), min(x + 2, cells.shape[1])):
+            if (v != y or u != x) and cells[v, u] != 0:
+                queue[0] = v, u
+                neighbours += 1
+    if neighbours == 8:
+        return False  # no membrane near: the pixel becomes a hole
+    seen[y, x] = mark
+    seen[queue[0, 0], queue[0, 1]] = mark
+    start, end, met = 0, 1, 1
+    while start < end and met < neighbours:
         for step in range(4):
-            v, u = neighbour(y, x, step)
-            if inside(window, v, u) and window[v, u]:
-                window[v, u] = False
-                stack[size] = v, u
-                size += 1
+            v, u = _neighbour(queue[start, 0], queue[start, 1], step)
+            distance = max(abs(v - y), abs(u - x))  # of rows or columns, px
+            if distance <= radius and _inside(cells, v, u) and cells[v, u] != 0 and seen[v, u] != mark:
+                seen[v, u] = mark
+                queue[end] = v, u
+                end += 1
+                met += distance == 1
+        start += 1
+    return met < neighbours
+
+
+@compiled
+def _neighbour(y, x, step):
+    """Return the coordinates of a 4-neighbour: left, up, right, down for steps 0 to 3."""
+    if step == 0:
+        return y, x - 1
+    if step == 1:
+        return y - 1, x
+    if step == 2:
+        return y, x + 1
+    return y + 1, x
+
+
+@compiled
+def _inside(image, y, x):
+    """Whether a pixel lies inside an image (H, W)."""
+    return 0 <= y < image.shape[0] and 0 <= x < image.shape[1]
