@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, Optimizer
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from unet_paper.checks import IGNORE
 from unet_paper.datasets.dataset import Dataset
