@@ -157,7 +157,7 @@ def plot_cost(tiles: Sequence[int], redundancy: Sequence[float], megabytes: Sequ
     right.set(xlabel="input tile (px)", title="values stored", ylabel="MB (float32)", ylim=0)
     for axes in (left, right):
         axes.axvline(572, color=COLOURS["label"], lw=1.5, ls="--")
-    right.text(560, right.get_ylim()[1] * 0.93, "paper's tile", ha="right", color=COLOURS["label"])
+    right.text(592, right.get_ylim()[1] * 0.93, "paper's tile", color=COLOURS["label"])
     return figure
 
 
