@@ -33,19 +33,22 @@ def main(arguments: list[str] | None = None) -> int:
     build = (options.output or options.source).resolve() / "_build"
     status = build_html(options.source.resolve(), build)
     if status == 0 and options.command == "notebooks":
-        write_notebooks(options.source / "book", build / ".jupyter_cache")
+        write_notebooks(options.source / "book", build / ".jupyter_cache", options.source / "book")
     return status
 
 
 def build_html(source: Path, build: Path) -> int:
     """Build the pages strictly: a warning is an error, and so is a chapter that fails to execute."""
     forget_stale_outputs(source, build)
-    # Sphinx would not repeat the warnings of pages that it finds unchanged here.
-    shutil.rmtree(build / ".doctrees", ignore_errors=True)
+    # Sphinx would not repeat the warnings of pages that it finds unchanged, nor remove figures that no page shows.
+    for folder in (".doctrees", "html"):
+        shutil.rmtree(build / folder, ignore_errors=True)
     jupyter_book = Path(sys.executable).with_name("jupyter-book")
     strict = ["-W", "-n", "--keep-going", "--path-output", build.parent]
     status = subprocess.run([jupyter_book, "build", source, *strict]).returncode
     if status == 0:
+        # Those to download would hold every figure a second time.
+        write_notebooks(source / "book", build / ".jupyter_cache", build / "html" / "_sources" / "book")
         print(f"\nThe book is ready. Open {build / 'html' / 'index.html'}")
     return status
 
@@ -72,15 +75,14 @@ def fingerprint(source: Path) -> str:
     return found.hexdigest()
 
 
-def write_notebooks(book: Path, cache: Path) -> None:
-    """Write the notebook of each chapter that has code: its cells, with the outputs of the last build."""
+def write_notebooks(book: Path, cache: Path, folder: Path) -> None:
+    """Write the notebook of each chapter with code to `folder`: its cells, with the text outputs of the last build."""
     executed = get_cache(cache)
     for chapter in sorted(book.glob("*.md")):
         notebook = jupytext.read(chapter)
         if "kernelspec" in notebook.metadata:
             _, run = executed.merge_match_into_notebook(notebook)
-            nbformat.write(reproducible(run), chapter.with_suffix(".ipynb"))
-            print(f"wrote {chapter.with_suffix('.ipynb')}")
+            nbformat.write(reproducible(run), folder / f"{chapter.stem}.ipynb")
 
 
 def reproducible(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
