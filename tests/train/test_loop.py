@@ -49,8 +49,9 @@ def test_momentum_adds_up_gradients_as_the_paper_needs():
     torch.testing.assert_close((before - moved) / config.learning_rate, still.score.bias.grad, rtol=0.02, atol=1e-3)
 
 
-@pytest.mark.parametrize("optimiser", ["sgd", "adam"])
-def test_the_same_seed_gives_identical_weights_after_20_steps(optimiser):
+@pytest.mark.parametrize(("optimiser", "threads"), [("sgd", 1), ("adam", 1), ("sgd", 2)])
+def test_the_same_seed_gives_identical_weights_after_20_steps(optimiser, threads):
+    torch.set_num_threads(threads)
     config = replace(CONFIG, optimiser=optimiser)
     one, other, third = tiny_net(), tiny_net(), tiny_net()
     first, second = (train(net, bright_squares(), config, progress=False) for net in (one, other))

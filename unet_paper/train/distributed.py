@@ -76,6 +76,8 @@ def processes(net: nn.Module, device: torch.device | str | None) -> Iterator[Pro
     launched = int(os.environ.get("WORLD_SIZE", "1")) > 1
     device = _choose_device(net, device, launched)
     starts_here = launched and not dist.is_initialized()
+    if launched and device.type == "cuda":
+        torch.cuda.set_device(device)  # nccl talks through the current GPU
     if starts_here:
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
