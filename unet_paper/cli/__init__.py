@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 
-from unet_paper.cli import fetch
+from unet_paper.cli import evaluate, fetch
 
-COMMANDS = (fetch,)  # each has `add_parser(subparsers)`, which sets `run` to a function of the parsed arguments
+COMMANDS = (
+    evaluate,
+    fetch,
+)  # each has `add_parser(subparsers)`, which sets `run` to a function of the parsed arguments
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -45,7 +45,7 @@ def _rescaled(probability: np.ndarray, rescale: bool) -> np.ndarray:
     if kind.kind == "i" or not rescale:
         raise TypeError(
             f"probability has dtype {kind}: every threshold in (0, 1) would only ask 'is it 0?'; divide it by its full "
-            "scale, or pass rescale=True for unsigned integers"
+            "scale, or ask for that (rescale=True, --rescale) if the integers are unsigned"
         )
     if probability.max() == 1:
         raise ValueError(f"probability has dtype {kind} but holds only 0 and 1; pass it as floats, without rescale")

@@ -1,0 +1,77 @@
+"""`python -m unet_paper evaluate LABELS PROBABILITY`: score a map of EM sections as the challenge does."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from argparse import Namespace
+from pathlib import Path
+
+from unet_paper.datasets.tiff import read_tiff
+
+TITLES = {
+    "warping_error": "warping error (splits, merges)",
+    "warping_error_all_types": "warping error (all types)",
+    "rand_error": "Rand error (2015)",
+    "rand_error_2012": "Rand error (2012)",
+    "pixel_error": "pixel error (1 - F-score)",
+    "pixel_difference": "differing pixels",
+    "v_rand": "V_Rand, thinned (1 is best)",
+    "v_info": "V_Info, thinned (1 is best)",
+}
+
+
+def add_parser(subparsers) -> None:
+    """Register the command."""
+    parser = subparsers.add_parser("evaluate", help="score a probability map by the EM challenge's measures")
+    parser.add_argument("labels", type=Path, help="TIFF, one section or a stack: 0 membrane, above 0 cell")
+    parser.add_argument("probability", type=Path, help="TIFF of the same size: probability of cell, floats in [0, 1]")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write all values at all thresholds")
+    parser.add_argument("--rescale", action="store_true", help="divide an 8- or 16-bit map by 255 or 65535")
+    parser.set_defaults(run=run)
+
+
+def run(options: Namespace) -> int:
+    """Print the table, and write the JSON file where one was asked for."""
+    from unet_paper.metrics import em_scores  # here: its compiler takes a moment to load, the other commands need none
+
+    labels = read_tiff(options.labels, rank=3, fix="pass the annotation as a TIFF stack")
+    probability = read_tiff(options.probability, rank=3, fix="write the map again")
+    scores = em_scores(labels, probability, rescale=options.rescale)
+    print(format_table(scores))
+    if options.json is not None:
+        write_json(options.json, as_json(scores))
+    return 0
+
+
+def format_table(scores) -> str:
+    """Return one line per measure of an `EMScores`: name, best value, threshold."""
+    lines = [f"{'measure':32}{'best':>10}{'threshold':>11}"]
+    for name, title in TITLES.items():
+        lines.append(f"{title:32}{getattr(scores, name):10.6f}{scores.best_threshold[name]:11.1f}")
+    return "\n".join(lines)
+
+
+def as_json(scores) -> dict:
+    """Return an `EMScores` as plain numbers and lists; NaN (no shared information) becomes None."""
+    return {
+        "best": {name: getattr(scores, name) for name in TITLES},
+        "best_threshold": scores.best_threshold,
+        "curves": {name: [_finite(value) for value in curve.tolist()] for name, curve in scores.curves.items()},
+        "warping_counts": {name: counts.tolist() for name, counts in scores.warping_counts.items()},
+    }
+
+
+def write_json(path: Path, content: dict) -> None:
+    """Write a JSON file whole or not at all: first beside its place, then moved there."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        unfinished.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
