@@ -7,10 +7,8 @@ import sys
 
 from unet_paper.cli import evaluate, fetch
 
-COMMANDS = (
-    evaluate,
-    fetch,
-)  # each has `add_parser(subparsers)`, which sets `run` to a function of the parsed arguments
+# Each has `add_parser(subparsers)`, which sets `run` to a function of the parsed arguments.
+COMMANDS = (evaluate, fetch)
 
 
 def build_parser() -> argparse.ArgumentParser:
