@@ -1,7 +1,31 @@
 """`python -m unet_paper fetch NAME`: download one data set."""
-# (placeholder until the datasets room is built)
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+NAMES = ("isbi2012", "dic-hela", "phc-u373")  # those of datasets/registry.json
 
 
 def add_parser(subparsers) -> None:
     """Register the command."""
-    subparsers.add_parser("fetch", help="download one data set")
+    parser = subparsers.add_parser("fetch", help="download one data set")
+    parser.add_argument("name", choices=NAMES, help="one of %(choices)s", metavar="NAME")
+    parser.add_argument("--to", type=Path, metavar="DIR", help="data folder (default: $UNET_PAPER_DATA, else data/)")
+    parser.add_argument(
+        "--mirror", action="append", default=[], metavar="URL", help="zip archive to try first: an address or a file"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: Namespace) -> int:
+    """Download, verify, and say where the data lie and what they may be used for."""
+    from unet_paper.datasets.fetching import fetch, read_registry  # here: no other command needs to download
+
+    entry = read_registry()[options.name]
+    print(entry["title"])
+    print(f"Licence: {entry['licence']}")
+    folder = fetch(options.name, to=options.to, mirrors=tuple(options.mirror))
+    print(f"Complete, pixels verified: {folder}")
+    return 0
