@@ -181,7 +181,7 @@ def _classify(cells, remaining, radius, errors):
 def _error_type(cells, y, x, radius, seen, mark):
     kinds, only = _distinct_neighbours(cells, y, x)
     is_cell = cells[y, x] != 0  # the labels say cell, the result says membrane
-    if kinds == 1 and only == 0:
+    if kinds == 0 or (kinds == 1 and only == 0):  # alone in membrane, or in an image of one pixel
         return OBJECT_DELETION if is_cell else OBJECT_ADDITION
     if kinds == 1:
         return HOLE_ADDITION if is_cell else HOLE_DELETION
