@@ -8,6 +8,7 @@ from __future__ import annotations
 import matplotlib as mpl
 import numpy as np
 from cycler import cycler
+from matplotlib.colors import ListedColormap
 
 COLOURS = {
     "ink": "#1f2933",  # text, axes
@@ -19,6 +20,11 @@ COLOURS = {
     "light": "#56b4e9",  # sky blue: copied features, context
     "quiet": "#8d99a6",  # grey: helpers, grid, thresholds
 }
+
+CELL_COLOURS = (  # neighbours in a label image mostly differ: six bright colours, then the same six, darker
+    *(COLOURS[name] for name in ("image", "label", "result", "other", "light", "error")),
+    *("#00456b", "#8f6300", "#00634a", "#7d4464", "#2b7299", "#853b00"),
+)
 
 
 def use_book_style() -> None:
@@ -69,3 +75,17 @@ def show_image(axes: mpl.axes.Axes, image: np.ndarray, *, title: str = "", **ims
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
     return drawn
+
+
+def paint_cells(axes: mpl.axes.Axes, cells: np.ndarray, **imshow) -> None:
+    """Lay a colour over every cell; background and ignored pixels stay transparent.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        Where to draw, usually over an image.
+    cells : numpy.ndarray
+        (H, W) int: 0 background, 1..n cells, -1 ignored.
+    """
+    colours = np.ma.masked_where(cells <= 0, cells % len(CELL_COLOURS))
+    axes.imshow(colours, cmap=ListedColormap(CELL_COLOURS), vmin=0, vmax=len(CELL_COLOURS) - 1, **imshow)
