@@ -91,13 +91,6 @@ def test_stack_pools_errors_and_averages_scores():
     )
 
 
-def test_number_of_threads_does_not_matter():
-    probability = np.random.default_rng(2).random((6, 9))
-    one, many = (em_scores(two_cells(), probability, threads=n) for n in (1, 4))
-    for name, curve in one.curves.items():
-        np.testing.assert_array_equal(curve, many.curves[name])
-
-
 def test_eight_bit_map_is_refused_or_rescaled():
     eight_bit = np.arange(54, dtype=np.uint8).reshape(6, 9) * 4
     with pytest.raises(TypeError, match=r"uint8.*rescale=True"):

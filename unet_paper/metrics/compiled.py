@@ -10,7 +10,7 @@ import numba
 def compiled(function: Callable) -> Callable:
     """Compile `function` with numba; keep the machine code on disk where a folder can be written, else in memory.
 
-    The compiled code releases the interpreter's lock, so two thresholds can run on two cores.
+    The compiled code releases the interpreter's lock, so a caller may score sections in threads.
     """
     try:
         return numba.njit(cache=True, nogil=True)(function)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
@@ -67,7 +65,7 @@ class EMScores:
     warping_counts: dict[str, np.ndarray]
 
 
-def em_scores(labels, probability, *, rescale: bool = False, threads: int = 2) -> EMScores:
+def em_scores(labels, probability, *, rescale: bool = False) -> EMScores:
     """Score a probability map as the ISBI 2012 EM segmentation challenge does.
 
     Parameters
@@ -79,8 +77,6 @@ def em_scores(labels, probability, *, rescale: bool = False, threads: int = 2) -
         Same shape, in [0, 1]: probability of cell.
     rescale : bool
         Divide an 8- or 16-bit map by 255 or 65535. Without it such a map is refused.
-    threads : int
-        Thresholds worked on at the same time.
 
     Returns
     -------
@@ -104,8 +100,7 @@ def em_scores(labels, probability, *, rescale: bool = False, threads: int = 2) -
     check_same_shape(probability, labels.shape, name="probability", other="labels")
     _check_cells(labels)
     sections = zip(labels.reshape(-1, *labels.shape[-2:]), probability.reshape(-1, *labels.shape[-2:]), strict=True)
-    with ThreadPoolExecutor(max_workers=threads) as pool:
-        rows = [_score_section(section, chances, pool) for section, chances in sections]  # (N sections, 11 thresholds)
+    rows = [_score_section(section, chances) for section, chances in sections]  # (N sections, 11 thresholds)
     return _summary(rows)
 
 
@@ -129,9 +124,10 @@ class _Row:
     warping: dict[str, int] | None  # None at the threshold that the warping error leaves out
 
 
-def _score_section(labels: np.ndarray, probability: np.ndarray, pool: ThreadPoolExecutor) -> list[_Row]:
-    score = partial(_score_threshold, labels > 0, connected_cells(labels > 0), probability)
-    return list(pool.map(score, THRESHOLDS))
+def _score_section(labels: np.ndarray, probability: np.ndarray) -> list[_Row]:
+    cell = labels > 0
+    cells = connected_cells(cell)
+    return [_score_threshold(cell, cells, probability, threshold) for threshold in THRESHOLDS]
 
 
 def _score_threshold(cell: np.ndarray, cells: np.ndarray, probability: np.ndarray, threshold: float) -> _Row:
