@@ -77,7 +77,7 @@ def warp(labels, probability, threshold: float, *, radius: int = RADIUS) -> Warp
     References
     ----------
     .. [1] Jain et al. 2010, section 3, doi:10.1109/CVPR.2010.5539950.
-    .. [2] Bertrand 1994, simple points, doi:10.1016/0167-8655(94)90046-9.
+    .. [2] Bertrand 1994, Pattern Recognition Letters 15(10), 1003-1011 (simple points).
     """
     labels = check_labels(labels)
     probability = check_map(probability)
