@@ -1,7 +1,41 @@
 """U-Net (Ronneberger, Fischer, Brox 2015), section by section: the module behind the book's chapters."""
 
 from unet_paper.checks import IGNORE
+from unet_paper.datasets import (
+    Dataset,
+    cell_frames,
+    em_sections,
+    load_cell_tracking,
+    load_isbi2012,
+    synthetic_cells,
+    synthetic_em,
+)
+from unet_paper.loss import weighted_cross_entropy
 from unet_paper.model import UNet
+from unet_paper.predict import predict_probability
+from unet_paper.tiling import predict_scores
+from unet_paper.train import PAPER, SHORT_RUN, History, TrainConfig, train
+from unet_paper.weightmap import separate_touching, weight_map
 
 __version__ = "0.1.0"
-__all__ = ["IGNORE", "UNet"]
+__all__ = [
+    "IGNORE",
+    "PAPER",
+    "SHORT_RUN",
+    "Dataset",
+    "History",
+    "TrainConfig",
+    "UNet",
+    "cell_frames",
+    "em_sections",
+    "load_cell_tracking",
+    "load_isbi2012",
+    "predict_probability",
+    "predict_scores",
+    "separate_touching",
+    "synthetic_cells",
+    "synthetic_em",
+    "train",
+    "weight_map",
+    "weighted_cross_entropy",
+]

@@ -1,0 +1,82 @@
+"""The live run of the EM chapter: its course, its maps, its mistakes, its scores over thresholds."""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.colors import to_rgb
+from matplotlib.patches import Patch
+
+from unet_paper.figures.style import COLOURS, show_image
+from unet_paper.metrics.warping import MERGE, SPLIT
+from unet_paper.train import History
+
+
+def plot_course(history: History, *, threshold_error: float) -> mpl.figure.Figure:
+    """Draw the loss of every step and the error on held-out sections.
+
+    Parameters
+    ----------
+    history : History
+        Of a run with validation.
+    threshold_error : float
+        Fraction of differing pixels of a plain grey threshold, drawn as the line to beat.
+    """
+    figure, (upper, lower) = plt.subplots(2, 1, figsize=(7.0, 4.4), sharex=True)
+    upper.plot(np.arange(1, len(history.loss) + 1), history.loss, color=COLOURS["quiet"], linewidth=0.8)
+    upper.set(ylabel="loss, Eq. 1", title="What the optimiser sees")
+    steps = [entry.step for entry in history.validation]
+    lower.plot(steps, [entry.pixel_error for entry in history.validation], "o-", color=COLOURS["result"])
+    lower.axhline(threshold_error, color=COLOURS["label"], linestyle="--")
+    lower.annotate("best grey threshold", (steps[-1], threshold_error), ha="right", va="bottom")
+    lower.set(xlabel="training step", ylabel="differing pixels\n(fraction)", title="What counts: held-out sections")
+    return figure
+
+
+def plot_maps(image: np.ndarray, probability: np.ndarray, errors: np.ndarray) -> mpl.figure.Figure:
+    """Draw a section, its probability map, and its splits and mergers.
+
+    Parameters
+    ----------
+    image : numpy.ndarray
+        (H, W) float in [0, 1].
+    probability : numpy.ndarray
+        (H, W) float in [0, 1], class cell.
+    errors : numpy.ndarray
+        (H, W) codes of `unet_paper.metrics.warping.ERRORS`.
+    """
+    figure, axes = plt.subplots(1, 3, figsize=(7.0, 2.9))
+    show_image(axes[0], image, title="Section", vmin=0, vmax=1)
+    show_image(axes[1], probability, title="Probability of cell", vmin=0, vmax=1)
+    show_image(axes[2], _with_errors(image, errors), title="Mergers and splits")
+    marks = [Patch(color=COLOURS[colour], label=name) for colour, name in (("error", "merger"), ("label", "split"))]
+    axes[2].legend(handles=marks, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=2)
+    return figure
+
+
+def plot_thresholds(curves: dict[str, np.ndarray], thresholds: np.ndarray) -> mpl.figure.Figure:
+    """Draw the three errors of Table 1 against the threshold.
+
+    Parameters
+    ----------
+    curves : dict of str to numpy.ndarray
+        Of `EMScores`: ``"warping_error"``, ``"rand_error"``, ``"pixel_error"``, each over its first thresholds.
+    thresholds : numpy.ndarray
+        (11,) in [0, 1].
+    """
+    figure, axes = plt.subplots(1, 3, figsize=(7.0, 2.5))
+    for panel, name, colour in zip(axes, ("warping", "rand", "pixel"), ("error", "image", "result"), strict=True):
+        curve = curves[f"{name}_error"]
+        panel.plot(thresholds[: len(curve)], curve, "o-", color=COLOURS[colour], markersize=4)
+        panel.set(xlabel="threshold", title=f"{name.capitalize()} error", ylim=(0, None))
+    return figure
+
+
+def _with_errors(image: np.ndarray, errors: np.ndarray) -> np.ndarray:
+    """(H, W), (H, W) -> (H, W, 3): the image pale, mistakes thickened by one pixel so that they show."""
+    picture = np.repeat(0.5 + 0.5 * image[..., None], 3, axis=2)
+    for code, colour in ((SPLIT, "label"), (MERGE, "error")):
+        for y, x in np.argwhere(errors == code):
+            picture[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2] = to_rgb(COLOURS[colour])
+    return picture
