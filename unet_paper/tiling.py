@@ -64,6 +64,7 @@ def tile_grid(net: nn.Module, n: int, *, tile: int = 572) -> TileGrid:
     ValueError
         If `tile` is not legal, or its output is narrower than the network's stride.
     """
+    # Departure: outputs of 388 px are stepped by 384 px, a multiple of the stride, so that no seam appears.
     largest_step = net.output_size(tile) // net.stride * net.stride
     if largest_step == 0:
         smallest = net.legal_size_for(net.stride)
