@@ -1,5 +1,7 @@
 """U-Net (Ronneberger, Fischer, Brox 2015), section by section: the module behind the book's chapters."""
 
+import importlib
+
 from unet_paper.checks import IGNORE
 from unet_paper.datasets import (
     Dataset,
@@ -15,7 +17,6 @@ from unet_paper.model import UNet
 from unet_paper.predict import predict_probability
 from unet_paper.tiling import predict_scores
 from unet_paper.train import PAPER, SHORT_RUN, History, TrainConfig, train
-from unet_paper.weightmap import separate_touching, weight_map
 
 __version__ = "0.1.0"
 __all__ = [
@@ -39,3 +40,10 @@ __all__ = [
     "weight_map",
     "weighted_cross_entropy",
 ]
+
+
+def __getattr__(name: str):
+    """Import the weight map on first use: it brings numba's compiler, which nothing else here needs."""
+    if name in ("separate_touching", "weight_map"):
+        return getattr(importlib.import_module("unet_paper.weightmap"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,7 +12,6 @@ from unet_paper.augment import Augmentation
 from unet_paper.checks import IGNORE, check_array, check_labels, check_same_shape
 from unet_paper.datasets.dataset import Dataset
 from unet_paper.train.config import TrainConfig
-from unet_paper.weightmap import connected_cells, separate_touching, weight_map
 
 Batch = tuple[Tensor, Tensor, Tensor]  # (B, 1, tile, tile), (B, out, out), (B, out, out)
 
@@ -138,6 +137,8 @@ def separated_objects(labels: np.ndarray) -> np.ndarray:
     numpy.ndarray
         (H, W) int32, 0 background, 1..n objects, `IGNORE` where it was.
     """
+    from unet_paper.weightmap import connected_cells, separate_touching  # here: it brings numba's compiler
+
     return separate_touching(labels) if labels.max() > 1 else connected_cells(labels)
 
 
@@ -195,6 +196,8 @@ def mixed_seed(*numbers: int) -> int:
 
 
 def _eq2(objects: np.ndarray, config: TrainConfig) -> np.ndarray:
+    from unet_paper.weightmap import weight_map  # here: it brings numba's compiler
+
     return weight_map(objects, w0=config.w0, sigma=config.sigma, balance=config.balance)
 
 
