@@ -12,10 +12,13 @@ from scipy.ndimage import affine_transform
 from scipy.special import softmax
 from torch import nn
 
+from unet_paper.resize import resize_image, scaled_size
 from unet_paper.tiling import as_network_input, predict_scores
 
 
-def predict_probability(net: nn.Module, image, *, rotations: int = 1, flips: bool = False, **how) -> np.ndarray:
+def predict_probability(
+    net: nn.Module, image, *, rotations: int = 1, flips: bool = False, scale: float = 1.0, **how
+) -> np.ndarray:
     """Return the probability of every class at every pixel.
 
     The paper averages over 7 rotated versions of the input and does not say which; here they are evenly spaced over
@@ -32,6 +35,9 @@ def predict_probability(net: nn.Module, image, *, rotations: int = 1, flips: boo
     flips : bool
         Take every rotation of the mirrored image too: with 2 rotations the four flips of the authors' release,
         with 4 all eight symmetries of the square.
+    scale : float
+        Factor by which the image is resized before the network sees it, for a network trained on images of such size
+        (its card says so); the map comes back at the image's own size.
     **how
         `tile`, `device`, `precision`, `progress` of `unet_paper.predict_scores`.
 
@@ -43,16 +49,20 @@ def predict_probability(net: nn.Module, image, *, rotations: int = 1, flips: boo
     Raises
     ------
     ValueError
-        If `rotations` is below 1 (also all that `unet_paper.predict_scores` refuses).
+        If `rotations` is below 1 or `scale` not above 0 (also all that `unet_paper.predict_scores` refuses).
     """
     if rotations < 1:
         raise ValueError(f"rotations is {rotations}; needs at least 1 (1 is the image alone)")
     image = as_network_input(image)
+    size = image.shape[1:]
+    if scale != 1:
+        image = resize_image(image, scaled_size(size, scale))
     total = np.zeros((net.num_classes, *image.shape[1:]), dtype=np.float64)
     for flip in (False, True)[: 1 + flips]:
         for turn in range(rotations):
             total += _seen_rotated(net, image, 360 * turn / rotations, flip=flip, how=how)
-    return (total / (rotations * (1 + flips))).astype(np.float32)
+    mean = (total / (rotations * (1 + flips))).astype(np.float32)
+    return mean if scale == 1 else resize_image(mean, size)
 
 
 def rotate(image: np.ndarray, degrees: float) -> np.ndarray:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from unet_paper.resize import resize_image, resize_labels, scaled_size
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -47,4 +49,16 @@ class Dataset:
             images=self.images[chosen],
             labels=None if self.labels is None else self.labels[chosen],
             frames=tuple(self.frames[i] for i in chosen),
+        )
+
+    def rescaled(self, scale: float) -> Dataset:
+        """Return the data set with every side `scale` times as long; labels take the nearest pixel's value."""
+        if scale == 1:
+            return self
+        size = scaled_size(self.images.shape[1:], scale)
+        return replace(
+            self,
+            images=resize_image(self.images, size),
+            labels=None if self.labels is None else resize_labels(self.labels, size),
+            source=f"{self.source} Resized by {scale:g}.",
         )

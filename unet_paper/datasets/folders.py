@@ -19,7 +19,7 @@ def data_roots(root: str | os.PathLike | None = None) -> list[Path]:
     if root is not None:
         return [Path(root).expanduser()]
     named = os.environ.get(VARIABLE)
-    return [*([Path(named).expanduser()] if named else []), _home() / "data"]
+    return [*([Path(named).expanduser()] if named else []), repository() / "data"]
 
 
 def find_folder(choices: tuple[str, ...], *, root: str | os.PathLike | None, fix: str) -> Path:
@@ -45,7 +45,7 @@ def find_folder(choices: tuple[str, ...], *, root: str | os.PathLike | None, fix
     raise FileNotFoundError(f"no folder {' or '.join(choices)} in {searched}; {fix}")
 
 
-def _home() -> Path:
+def repository() -> Path:
     """Return the repository if the module runs from one, else the current folder."""
-    repository = Path(__file__).resolve().parents[2]
-    return repository if (repository / "pyproject.toml").is_file() else Path.cwd()
+    folder = Path(__file__).resolve().parents[2]
+    return folder if (folder / "pyproject.toml").is_file() else Path.cwd()

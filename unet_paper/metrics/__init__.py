@@ -17,6 +17,7 @@ _HOME = {
     "em_scores": "em",
     "information_scores": "information",
     "match_cells": "cell_tracking",
+    "merged_cells": "cell_tracking",
     "pixel_agreement": "pixel",
     "rand_agreement": "rand",
     "seg": "cell_tracking",

@@ -125,9 +125,25 @@ def det(reference, result) -> float:
     return float(1 - min(sum(map(_mending_cost, frames)), by_hand) / by_hand)
 
 
+def merged_cells(reference, result) -> int:
+    """Count the cuts that would part the reference cells that the result took for one.
+
+    A result cell that covers more than half of each of m reference cells needs m - 1 cuts (claim C7 of the book).
+
+    Parameters
+    ----------
+    reference, result : array_like of int
+        (H, W) or (T, H, W) cells by label, 0 background.
+    """
+    return sum(_cuts(frame) for frame in _match_frames(reference, result))
+
+
+def _cuts(frame: Matches) -> int:
+    return len(frame.result) - len(np.unique(frame.result))
+
+
 def _mending_cost(frame: Matches) -> int:
-    cuts = len(frame.result) - len(np.unique(frame.result))
-    return SPLIT_COST * cuts + MISS_COST * len(frame.missed) + EXTRA_COST * len(frame.extra)
+    return SPLIT_COST * _cuts(frame) + MISS_COST * len(frame.missed) + EXTRA_COST * len(frame.extra)
 
 
 def _match_frames(reference, result) -> list[Matches]:
