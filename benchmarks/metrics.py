@@ -16,10 +16,10 @@ import numpy as np
 from scipy import ndimage
 
 from benchmarks.weightmap import best_time
+from unet_paper.cells import connected_cells
 from unet_paper.datasets import em_sections
 from unet_paper.metrics import (
     THRESHOLDS,
-    connected_cells,
     em_scores,
     information_scores,
     pixel_agreement,

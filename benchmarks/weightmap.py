@@ -13,8 +13,9 @@ from collections.abc import Callable
 import numpy as np
 from scipy import ndimage
 
+from unet_paper.cells import connected_cells
 from unet_paper.datasets import em_sections
-from unet_paper.weightmap import class_weights, connected_cells, separate_touching, weight_map
+from unet_paper.weightmap import class_weights, separate_touching, weight_map
 
 CELLS = (10, 100, 1000, 5000)
 SIDE = 512  # px

@@ -16,7 +16,6 @@ from unet_paper.checks import IGNORE
 from unet_paper.weightmap import (
     border_term,
     class_weights,
-    connected_cells,
     separate_touching,
     two_nearest_cells,
     weight_map,
@@ -190,14 +189,6 @@ def test_class_weights_have_mean_one_and_equal_shares(labels):
         assert weights[annotated].mean(dtype=float) == pytest.approx(1)
     if background.any() and cells.any():
         assert weights[background].sum(dtype=float) == pytest.approx(weights[cells].sum(dtype=float))
-
-
-# Cells from a semantic label ---------------------------------------------------------------------------------------
-
-
-def test_connected_cells_are_4_connected_and_keep_what_is_ignored():
-    labels = [[1, 0, 1, 1], [0, 1, 0, 1], [1, IGNORE, 0, 0]]
-    assert connected_cells(labels).tolist() == [[1, 0, 2, 2], [0, 3, 0, 2], [4, IGNORE, 0, 0]]
 
 
 # The border between touching cells ---------------------------------------------------------------------------------

@@ -39,7 +39,8 @@ def weight_map(
     ----------
     labels : array_like
         (H, W) instance labels: 0 background, 1..n cells (a cell is a label, connected or not), -1 ignored.
-        A semantic label (0 and 1) has one "cell" and so no gaps: turn it into cells first, see `connected_cells`.
+        A semantic label (0 and 1) has one "cell" and so no gaps: turn it into cells first, see
+        `unet_paper.cells.connected_cells`.
     w0 : float
         Height of the border term, at least 0.
     sigma : float
@@ -156,27 +157,6 @@ def two_nearest_cells(
     check_same_shape(where, labels.shape, name="where", other="labels")
     d1, d2 = np.sqrt(_two_nearest_in_image(*_two_nearest_in_column(labels), float(reach), where))
     return d1, d2
-
-
-def connected_cells(labels) -> np.ndarray:
-    """Turn a semantic label into cells: the 4-connected components of the foreground become 1..n.
-
-    Use this for the EM sections, where annotators drew membranes and nobody numbered the cells.
-
-    Parameters
-    ----------
-    labels : array_like
-        (H, W): 0 background or membrane, positive foreground, -1 ignored.
-
-    Returns
-    -------
-    numpy.ndarray
-        (H, W) int32: 0 background, 1..n components, -1 ignored.
-    """
-    labels = check_labels(labels)
-    cells, _ = ndimage.label(labels > NO_CELL)  # scipy's default neighbourhood is the 4-connected one
-    cells[labels == IGNORE] = IGNORE
-    return cells.astype(np.int32)
 
 
 def separate_touching(labels) -> np.ndarray:

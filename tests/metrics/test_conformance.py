@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from unet_paper.cells import connected_cells
 from unet_paper.metrics import (
     THRESHOLDS,
-    connected_cells,
     em_scores,
     information_scores,
     match_cells,

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from unet_paper.metrics import connected_cells, thin_borders
+from unet_paper.cells import connected_cells
+from unet_paper.metrics import thin_borders
 
 MASKS = arrays(np.bool_, st.tuples(st.integers(1, 10), st.integers(1, 10)))
 QUEUED, UNSEEN = "queued", "unseen"

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from benchmarks.metrics import is_simple, warp_by_definition
-from unet_paper.metrics import connected_cells, warp
+from unet_paper.cells import connected_cells
+from unet_paper.metrics import warp
 from unet_paper.metrics.warping import ERRORS, IS_SIMPLE
 
 SHAPES = st.tuples(st.integers(1, 8), st.integers(1, 8))

@@ -11,10 +11,9 @@ from matplotlib.colors import ListedColormap
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from unet_paper.figures.style import COLOURS, paint_cells, show_image
+from unet_paper.figures.style import COLOURS, OUTSIDE, paint_cells, show_image
 
 WIDTH = 6.0  # inches; two panels side by side stay readable on a phone
-OUTSIDE = "#14181d"  # background of label images
 SECTION_NM = 50  # thickness of an EM section
 
 

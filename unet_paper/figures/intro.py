@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
-from unet_paper.figures.style import COLOURS, show_image
-
-NAMES = ("image", "label", "result", "other", "light", "error")
-CELL_COLOURS = [*(COLOURS[name] for name in NAMES), "#f0e442"]  # with yellow, the last of Okabe and Ito's colours
+from unet_paper.figures.style import paint_cells, show_image
 
 
 def plot_task(image: np.ndarray, cells: np.ndarray, weights: np.ndarray) -> Figure:
@@ -28,7 +24,6 @@ def plot_task(image: np.ndarray, cells: np.ndarray, weights: np.ndarray) -> Figu
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(7.0, 2.3))  # no titles: a phone shows 110 px each
     show_image(left, image)
     show_image(middle, image)
-    colours = ListedColormap(CELL_COLOURS)
-    middle.imshow(np.ma.masked_equal(cells, 0) % len(CELL_COLOURS), cmap=colours, alpha=0.55)
+    paint_cells(middle, cells, alpha=0.55)
     show_image(right, weights, cmap="inferno")
     return figure

@@ -25,6 +25,7 @@ CELL_COLOURS = (  # neighbours in a label image mostly differ: six bright colour
     *(COLOURS[name] for name in ("image", "label", "result", "other", "light", "error")),
     *("#00456b", "#8f6300", "#00634a", "#7d4464", "#2b7299", "#853b00"),
 )
+OUTSIDE = "#14181d"  # background of label images, darker than every cell
 
 
 def use_book_style() -> None:

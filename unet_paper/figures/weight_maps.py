@@ -7,16 +7,12 @@ from collections.abc import Mapping, Sequence
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.colors import ListedColormap, PowerNorm
+from matplotlib.colors import PowerNorm
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from unet_paper.figures.style import COLOURS, show_image
+from unet_paper.figures.style import COLOURS, OUTSIDE, paint_cells, show_image
 
 WIDTH = 6.0  # inches; two panels side by side stay readable on a phone
-BRIGHT = [COLOURS[name] for name in ("image", "label", "result", "other", "light", "error")]
-DARK = ["#00456b", "#8f6300", "#00634a", "#7d4464", "#2b7299", "#853b00"]  # the same six, darker
-CELL_COLOURS = BRIGHT + DARK
-OUTSIDE = "#14181d"  # background of label images
 WEIGHTS = "inferno"
 
 
@@ -43,7 +39,7 @@ def plot_figure_3(image: np.ndarray, labels: np.ndarray, separated: np.ndarray, 
     figure, axes = plt.subplots(2, 2, figsize=(WIDTH, 6.5))
     show_image(axes[0, 0], image, title="a  image", vmin=0, vmax=1)
     show_image(axes[0, 1], image, title="b  annotated cells", vmin=0, vmax=1)
-    _paint_cells(axes[0, 1], labels, alpha=0.6)
+    paint_cells(axes[0, 1], labels, alpha=0.6)
     show_image(axes[1, 0], separated > 0, title="c  foreground, separated", cmap="gray")
     drawn = show_image(axes[1, 1], weights, title="d  weight $w$", cmap=WEIGHTS, norm=PowerNorm(0.5, vmin=0))
     bar = figure.colorbar(
@@ -205,14 +201,8 @@ def plot_balance(pixels: Sequence[float], together: Sequence[float]) -> mpl.figu
 
 def _show_cells(axes: mpl.axes.Axes, cells: np.ndarray, *, title: str = "", **imshow) -> None:
     axes.set_facecolor(OUTSIDE)
-    _paint_cells(axes, cells, **imshow)
+    paint_cells(axes, cells, **imshow)
     axes.set_title(title)
-
-
-def _paint_cells(axes: mpl.axes.Axes, cells: np.ndarray, **imshow) -> None:
-    """Give every cell one of twelve colours, so that neighbours mostly differ; background stays transparent."""
-    colours = np.ma.masked_where(cells <= 0, cells % len(CELL_COLOURS))
-    axes.imshow(colours, cmap=ListedColormap(CELL_COLOURS), vmin=0, vmax=len(CELL_COLOURS) - 1, **imshow)
 
 
 def _extent(shape: tuple[int, int], origin: tuple[int, int]) -> tuple[float, float, float, float]:

@@ -12,7 +12,6 @@ _HOME = {
     "Information": "information",
     "THRESHOLDS": "em",
     "Warp": "warping",
-    "connected_cells": "contingency",
     "det": "cell_tracking",
     "em_scores": "em",
     "information_scores": "information",

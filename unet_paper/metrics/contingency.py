@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
 
 @dataclass(frozen=True)
@@ -37,12 +36,3 @@ def sum_by(labels: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Sum `values` (P,) over equal `labels` (P,); one entry per label that occurs, in ascending order."""
     _, index = np.unique(labels, return_inverse=True)
     return np.bincount(index, weights=values)
-
-
-def connected_cells(foreground: np.ndarray) -> np.ndarray:
-    """Return the 4-connected components of a boolean image (H, W), numbered 1..n; int32, membrane 0.
-
-    Cells are 4-connected and membranes 8-connected everywhere in the EM challenge: a diagonal line of
-    membrane pixels separates.
-    """
-    return ndimage.label(foreground)[0]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from unet_paper.augment import Augmentation
+from unet_paper.cells import connected_cells
 from unet_paper.checks import IGNORE, check_array, check_labels, check_same_shape
 from unet_paper.datasets.dataset import Dataset
 from unet_paper.train.config import TrainConfig
@@ -137,7 +138,7 @@ def separated_objects(labels: np.ndarray) -> np.ndarray:
     numpy.ndarray
         (H, W) int32, 0 background, 1..n objects, `IGNORE` where it was.
     """
-    from unet_paper.weightmap import connected_cells, separate_touching  # here: it brings numba's compiler
+    from unet_paper.weightmap import separate_touching  # here: it brings numba's compiler
 
     return separate_touching(labels) if labels.max() > 1 else connected_cells(labels)
 
