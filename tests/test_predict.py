@@ -109,3 +109,13 @@ def test_the_canvas_holds_the_whole_image_and_mirrors_outside():
 def test_less_than_one_rotation_is_refused():
     with pytest.raises(ValueError, match="rotations is 0; needs at least 1"):
         predict_probability(Pixelwise(), np.zeros((4, 4)), rotations=0)
+
+
+def test_a_network_for_half_size_images_sees_them_so_and_its_map_comes_back_at_full_size():
+    image = smooth_image(40, 50)
+    probability = predict_probability(Pixelwise(), image, scale=0.5)
+    assert probability.shape == (2, 40, 50)
+    assert np.allclose(probability.sum(axis=0), 1, atol=1e-6)
+    assert np.abs(probability - predict_probability(Pixelwise(), image)).max() < 0.05  # smooth: little is lost
+    with pytest.raises(ValueError, match="scale is 0"):
+        predict_probability(Pixelwise(), image, scale=0)

@@ -99,7 +99,9 @@ def cell_probability(probability) -> np.ndarray:
     probability = check_array(probability, name="probability", ranks=(2, 3))
     if probability.ndim == 3:
         if len(probability) < 2:
-            raise ValueError(f"probability has shape {probability.shape}; pass (H, W), or (K, H, W) with class 1 = cell")
+            raise ValueError(
+                f"probability has shape {probability.shape}; pass (H, W), or (K, H, W) with class 1 = cell"
+            )
         probability = probability[1]
     low, high = probability.min(), probability.max()
     if low < 0 or high > 1:

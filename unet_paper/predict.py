@@ -62,7 +62,7 @@ def predict_probability(
         for turn in range(rotations):
             total += _seen_rotated(net, image, 360 * turn / rotations, flip=flip, how=how)
     mean = (total / (rotations * (1 + flips))).astype(np.float32)
-    return mean if scale == 1 else resize_image(mean, size)
+    return mean if scale == 1 else resize_image(mean, size).clip(0, 1)  # rounding may leave the range
 
 
 def rotate(image: np.ndarray, degrees: float) -> np.ndarray:

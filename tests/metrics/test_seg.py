@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from unet_paper import IGNORE
-from unet_paper.metrics import det, match_cells, seg
+from unet_paper.metrics import det, match_cells, merged_cells, seg
 
 
 def test_perfect_result_under_other_names():
@@ -59,3 +59,10 @@ def test_bad_input_is_named():
         seg(np.zeros((2, 2)), np.ones((2, 2)))
     with pytest.raises(ValueError, match="result has shape"):
         seg(np.ones((2, 2)), np.ones((2, 3)))
+
+
+def test_one_result_cell_over_three_reference_cells_needs_two_cuts():
+    reference = np.array([[[1, 1, 2, 2, 3, 3]], [[1, 1, 0, 0, 2, 2]]])
+    result = np.array([[[5, 5, 5, 5, 5, 5]], [[1, 1, 0, 0, 2, 2]]])
+    assert merged_cells(reference, result) == 2
+    assert merged_cells(reference[1], result[1]) == 0
