@@ -15,6 +15,7 @@ import numpy as np
 from scipy import ndimage
 from skimage.segmentation import watershed
 
+from unet_paper.cells import connected_cells
 from unet_paper.checks import check_array
 
 MIN_SIZE = 500  # px; the authors' release drops components that are not larger
@@ -22,7 +23,7 @@ FIELD_BORDER = 50  # px; what the challenge leaves out on every side of both dat
 
 
 def instances(probability, *, threshold: float = 0.5, min_size: int = MIN_SIZE, border: int = 0) -> np.ndarray:
-    """Return the cells of a probability map: connected components above a threshold.
+    """Return the cells of a probability map: the 4-connected components above a threshold.
 
     No hole is filled and no cell is cut: two cells that touch in the thresholded map are one.
 
@@ -49,7 +50,7 @@ def instances(probability, *, threshold: float = 0.5, min_size: int = MIN_SIZE, 
         If the map is no probability (values outside [0, 1]), or a number is out of its range.
     """
     foreground = cell_probability(probability) > _checked_threshold(threshold)
-    return _kept(ndimage.label(foreground)[0], min_size=min_size, border=border)
+    return _kept(connected_cells(foreground), min_size=min_size, border=border)
 
 
 def watershed_instances(
@@ -62,7 +63,7 @@ def watershed_instances(
 ) -> np.ndarray:
     """Return the cells of a probability map, cut apart at narrow waists by a watershed of the distance to background.
 
-    Departure: the paper needs no such step, its network learns the gaps. Compare `instances`.
+    The paper needs no such step, because its network learns the gaps. Compare `instances`.
 
     Parameters
     ----------
@@ -85,6 +86,7 @@ def watershed_instances(
     ----------
     Vincent, Soille 1991, doi:10.1109/34.87344.
     """
+    # Departure: cells are cut by their shape, after the network, not by what it learned.
     if not depth > 0:
         raise ValueError(f"depth is {depth}; needs a distance above 0 px, e.g. 5")
     foreground = cell_probability(probability) > _checked_threshold(threshold)
@@ -120,7 +122,8 @@ def _deep_maxima(distance: np.ndarray, depth: float) -> np.ndarray:
     from skimage.morphology import h_maxima  # here: slow to import, and only the departure needs it
 
     deep = h_maxima(distance, depth) > 0
-    hills, count = ndimage.label(distance > 0)
+    hills = connected_cells(distance > 0)
+    count = int(hills.max())
     seeded = np.zeros(count + 1, dtype=bool)
     seeded[hills[deep]] = True
     summits = distance == _maximum_of_each(distance, hills, count)[hills]

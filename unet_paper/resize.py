@@ -1,7 +1,7 @@
 """Images and labels at another size, for networks that see less detail and more context.
 
-Departure: the paper's networks see every image at its own size. At half the size a tile of the same side shows four
-times the area at a quarter of the cost, which is what training on two cores can afford.
+At half the size a tile of the same side shows four times the area at a quarter of the cost, which is what training on
+two cores can afford.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import math
 import numpy as np
 import torch
 from torch.nn.functional import interpolate
+
+# Departure: the paper's networks see every image at its own size; at scale 1 so do ours.
 
 
 def scaled_size(size: tuple[int, int], scale: float) -> tuple[int, int]:

@@ -1,0 +1,152 @@
+"""Experiments: the splits, and a run from data to record on a network so small that it takes seconds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from tests.train.tiny import CONFIG
+from unet_paper import IGNORE, load_network
+from unet_paper.cli import main
+from unet_paper.datasets import synthetic_cells, synthetic_em
+from unet_paper.experiments import EXPERIMENTS, Experiment, plan, read_records, record, run
+from unet_paper.experiments.plan import GPU, load_fold
+from unet_paper.train import TrainConfig
+
+TINY = replace(CONFIG, tile=188 + 16, steps=2, warmup_steps=0, validate_every=0, checkpoint_every=0)
+
+
+def em_fold(task: str, fold: int, *, root=None):
+    sections = synthetic_em(3, (40, 48), generator=np.random.default_rng(0))
+    return sections.subset([0, 1]), sections.subset([2])
+
+
+def film_fold(task: str, fold: int, *, root=None):
+    frames = synthetic_cells(3, (96, 96), style="dic", generator=np.random.default_rng(0))
+    return frames.subset([0, 1]), frames.subset([2])
+
+
+def test_every_experiment_has_folds_and_a_legal_tile():
+    net = run.UNet(base_channels=1)
+    for experiment in EXPERIMENTS.values():
+        assert net.is_legal_size(experiment.config.tile)
+        assert experiment.folds
+    assert set(GPU) <= set(EXPERIMENTS)
+
+
+def test_full_experiments_take_the_papers_recipe():
+    full = EXPERIMENTS["em-full"]
+    assert (full.base_channels, full.scale, full.config.tile, full.config.batch_size) == (64, 1, 572, 1)
+    assert (full.config.optimiser, full.config.momentum, full.config.w0, full.config.sigma) == ("sgd", 0.99, 10, 5)
+    assert full.config.elastic_std == 10
+
+
+def test_without_the_border_term_only_w0_differs():
+    with_border, without = EXPERIMENTS["dic-hela-narrow"], EXPERIMENTS["dic-hela-no-border"]
+    assert replace(without.config, w0=10.0) == with_border.config
+    assert (without.base_channels, without.scale, without.folds) == (with_border.base_channels, 0.5, with_border.folds)
+
+
+def test_em_folds_hold_out_contiguous_blocks_that_cover_the_stack(monkeypatch):
+    stack = synthetic_em(30, (8, 8), generator=np.random.default_rng(0))
+    monkeypatch.setattr(plan, "load_isbi2012", lambda split, root: stack)
+    folds = [load_fold("em", fold) for fold in range(5)]
+    assert folds[4][1].frames == (24, 25, 26, 27, 28, 29)
+    assert sorted(frame for _, held_out in folds for frame in held_out.frames) == list(range(30))
+    for learn, held_out in folds:
+        assert sorted(learn.frames + held_out.frames) == list(range(30))
+
+
+def test_film_folds_swap_the_sequences(monkeypatch):
+    monkeypatch.setattr(plan, "load_cell_tracking", lambda name, sequence, root: (name, sequence))
+    assert load_fold("u373", 0) == (("PhC-C2DH-U373", 1), ("PhC-C2DH-U373", 2))
+    assert load_fold("dic-hela", 1) == (("DIC-C2DH-HeLa", 2), ("DIC-C2DH-HeLa", 1))
+
+
+@pytest.mark.parametrize(("task", "fold"), [("em", 5), ("u373", 2), ("dic-hela", -1)])
+def test_a_fold_that_does_not_exist_is_refused(task, fold):
+    with pytest.raises(ValueError, match=f"fold is {fold}"):
+        load_fold(task, fold)
+
+
+def test_a_task_that_does_not_exist_is_refused():
+    with pytest.raises(ValueError, match="'retina'"):
+        Experiment("x", "retina", TINY)
+
+
+@pytest.fixture
+def run_tiny(monkeypatch, tmp_path):
+    """Return a function that runs a tiny experiment on generated images and returns its record."""
+
+    def run_it(task: str, **settings) -> dict:
+        monkeypatch.setattr(run, "load_fold", em_fold if task == "em" else film_fold)
+        tiny = Experiment("tiny", task, TINY, base_channels=1, **settings)
+        return run.run_fold(tiny, 0, results=tmp_path, networks=tmp_path, device=torch.device("cpu"), progress=False)
+
+    return run_it
+
+
+def test_a_run_leaves_a_record_and_a_network_that_belong_together(run_tiny, tmp_path):
+    made = run_tiny("em")
+    (read,) = read_records("tiny", tmp_path)
+    assert read == json.loads(json.dumps(made))
+    network = tmp_path / read["network"]["file"]
+    assert read["network"]["sha256"] == hashlib.sha256(network.read_bytes()).hexdigest()
+    assert load_network(network).base_channels == 1
+    assert read["trained_on"]["frames"] == [0, 1]
+    assert read["tested_on"]["frames"] == [2]
+    assert read["config"]["steps"] == read["history"]["step"][-1] == 2
+    assert set(read["scores"]) == {"none", "7 rotations", "4 flips", "8 symmetries"}
+    assert 0 <= read["scores"]["none"]["pixel_error"] <= 1
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_finished_run_is_not_trained_again_and_gives_the_same_scores(run_tiny):
+    first, again = run_tiny("dic-hela", scale=0.5), run_tiny("dic-hela", scale=0.5)
+    assert first["scores"] == again["scores"]
+    assert first["history"] == again["history"]
+
+
+def test_measures_of_a_perfect_map_and_of_two_merged_cells():
+    labels = np.zeros((2, 60, 60), np.int32)
+    labels[:, 2:28, 2:58], labels[:, 30:58, 2:58] = 1, 2
+    perfect = run.cell_measures(labels, (labels > 0).astype(np.float32))
+    assert (perfect["seg"], perfect["det"], perfect["merged"], perfect["reference_cells"]) == (1, 1, 0, 4)
+    assert run.cell_measures(labels, np.ones(labels.shape, np.float32))["merged"] == 2
+
+
+def test_det_leaves_out_frames_with_cells_that_nobody_drew():
+    labels = np.zeros((2, 60, 60), np.int32)
+    labels[:, 2:28, 2:58] = 1
+    labels[1, 30:58, 2:58] = IGNORE
+    both = (labels != 0).astype(np.float32)
+    assert run.cell_measures(labels, both)["det"] == 1
+    assert run.cell_measures(labels, both)["seg"] == 1
+
+
+def test_a_foreign_file_is_no_record(tmp_path):
+    record.write_json(tmp_path / "x-fold0.json", {"format": "something else"})
+    with pytest.raises(ValueError, match="something else"):
+        read_records("x", tmp_path)
+    assert read_records("y", tmp_path) == []
+
+
+def test_records_in_the_book_belong_to_experiments_that_can_be_run_again():
+    for name, experiment in EXPERIMENTS.items():
+        for found in read_records(name):
+            assert TrainConfig(**found["config"]) == experiment.config
+            assert found["fold"] in experiment.folds
+
+
+def test_the_command_lists_runs_and_refuses(capsys, tmp_path):
+    assert main(["reproduce"]) == 0
+    assert "em-narrow" in capsys.readouterr().out
+    assert main(["reproduce", "em-tiny"]) == 2
+    assert "no experiment called em-tiny" in capsys.readouterr().err
+    assert main(["reproduce", "em-narrow", "--data", str(tmp_path), "--output", str(tmp_path / "runs")]) == 2
+    assert "python -m unet_paper fetch isbi2012" in capsys.readouterr().err

@@ -1,0 +1,189 @@
+"""Run one fold of an experiment: train, measure the held-out images, write the record and the network."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from unet_paper.checks import IGNORE
+from unet_paper.datasets import Dataset
+from unet_paper.experiments.plan import Experiment, load_fold
+from unet_paper.experiments.record import FORMAT, circumstances, record_path, write_json
+from unet_paper.instances import instances, watershed_instances
+from unet_paper.model import UNet
+from unet_paper.networks import save_network
+from unet_paper.predict import predict_probability
+from unet_paper.train import History, train
+
+CURVE_POINTS = 200  # a record holds the loss as this many means over equal stretches of steps
+# How the held-out probability is averaged: the network once, the paper's 7 rotations, the release's 4 flips.
+AVERAGES = {
+    "none": {},
+    "7 rotations": {"rotations": 7},
+    "4 flips": {"rotations": 2, "flips": True},
+    "8 symmetries": {"rotations": 4, "flips": True},
+}
+
+
+def run_fold(
+    experiment: Experiment,
+    fold: int,
+    *,
+    results: Path,
+    networks: Path,
+    device: torch.device,
+    root: Path | None = None,
+    progress: bool = True,
+) -> dict:
+    """Train on one fold, measure what it holds out, and write both down.
+
+    An interrupted run continues from its checkpoint in `networks`. The measures are taken once, at the end; the
+    held-out images decide nothing.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        What to run.
+    fold : int
+        One of `experiment.folds`.
+    results, networks : pathlib.Path
+        Existing folders for the record, and for checkpoint and network.
+    device : torch.device
+        Where to train and to predict.
+    root : pathlib.Path, optional
+        Where the data lies.
+    progress : bool
+        Show bars.
+
+    Returns
+    -------
+    dict
+        The record, as it was written.
+    """
+    learn, held_out = load_fold(experiment.task, fold, root=root)
+    net = UNet(base_channels=experiment.base_channels)
+    net.reset_parameters(torch.Generator().manual_seed(experiment.config.seed))
+    history = train(
+        net,
+        learn.rescaled(experiment.scale),
+        experiment.config,
+        validation=held_out.rescaled(experiment.scale),
+        checkpoint=networks / f"{experiment.name}-fold{fold}.checkpoint",
+        resume=True,
+        progress=progress,
+        device=device,
+    )
+    scores, prediction = measure(experiment, net, held_out, progress=progress)
+    record = {
+        "format": FORMAT,
+        "experiment": experiment.name,
+        "task": experiment.task,
+        "fold": fold,
+        **circumstances(device),
+        "trained_on": described(learn),
+        "tested_on": described(held_out),
+        "scale": experiment.scale,
+        "base_channels": experiment.base_channels,
+        "parameters": sum(parameter.numel() for parameter in net.parameters()),
+        "config": asdict(experiment.config),
+        "history": summary(history),
+        "seconds": {"training": history.seconds, **prediction},
+        "peak_memory_bytes": torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None,
+        "scores": scores,
+    }
+    record["network"] = save_with_card(networks / f"{experiment.name}-fold{fold}.safetensors", net, record)
+    write_json(record_path(results, experiment.name, fold), record)
+    return record
+
+
+def measure(experiment: Experiment, net: UNet, held_out: Dataset, *, progress: bool) -> tuple[dict, dict]:
+    """Return the scores of every way to average, and the seconds that one image took in each."""
+    score = em_measures if experiment.task == "em" else cell_measures
+    how = {"scale": experiment.scale, "precision": experiment.config.precision, "progress": False}
+    scores, seconds = {}, {}
+    for name, average in AVERAGES.items():
+        started = time.perf_counter()
+        maps = np.stack([predict_probability(net, image, **average, **how)[1] for image in held_out.images])
+        seconds[f"one image, {name}"] = (time.perf_counter() - started) / len(maps)
+        scores[name] = score(held_out.labels, maps)
+        if progress:
+            print(f"{experiment.name}, {name}: {scores[name]}", flush=True)
+    return scores, seconds
+
+
+def em_measures(labels: np.ndarray, probability: np.ndarray) -> dict:
+    """Return the challenge's measures of the EM sections, each at its best threshold, as Table 1 does."""
+    from unet_paper.metrics import em_scores  # here: it brings numba's compiler
+
+    scores = em_scores(labels, probability)
+    names = ("warping_error", "rand_error", "pixel_error", "pixel_difference", "v_rand", "v_info")
+    return {**{name: getattr(scores, name) for name in names}, "threshold": scores.best_threshold}
+
+
+def cell_measures(labels: np.ndarray, probability: np.ndarray) -> dict:
+    """Return SEG, DET and merged cells of the gold frames; with the watershed too. Unannotated cells do not count."""
+    from unet_paper.metrics import det, merged_cells, seg
+
+    cells = np.stack([instances(frame) for frame in probability])
+    cut = np.stack([watershed_instances(frame) for frame in probability])
+    complete = [n for n, frame in enumerate(labels) if (frame != IGNORE).all()]  # the others have cells nobody drew
+    return {
+        "seg": seg(labels, cells),
+        "det": det(labels[complete], cells[complete]),
+        "merged": merged_cells(labels, cells),
+        "reference_cells": sum(len(np.unique(frame[frame > 0])) for frame in labels),
+        "seg_watershed": seg(labels, cut),
+        "merged_watershed": merged_cells(labels, cut),
+    }
+
+
+def described(dataset: Dataset) -> dict:
+    """Return what a record says about its data."""
+    return {"data": dataset.name, "frames": list(dataset.frames), "source": dataset.source}
+
+
+def summary(history: History) -> dict:
+    """Return the course of a run: mean loss over `CURVE_POINTS` stretches, every validation, seconds."""
+    stretches = np.array_split(np.array(history.loss), min(CURVE_POINTS, len(history.loss)))
+    ends = np.cumsum([len(stretch) for stretch in stretches])
+    return {
+        "step": ends.tolist(),
+        "loss": [float(stretch.mean()) for stretch in stretches],
+        "validation": [entry._asdict() for entry in history.validation],
+        "seconds": history.seconds,
+    }
+
+
+def save_with_card(path: Path, net: UNet, record: dict) -> dict:
+    """Write the network with a card that says all its user must know; returns its name and checksum."""
+    save_network(path, net, card=card(record))
+    return {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+
+
+def card(record: dict) -> dict:
+    """Return the model card of a record's network, as plain data."""
+    is_em = record["task"] == "em"
+    return {
+        "name": record["experiment"],
+        "task": record["task"],
+        "scale": record["scale"],
+        "data": f"{record['trained_on']['data']}, frames {', '.join(map(str, record['trained_on']['frames']))}",
+        "held_out": f"{record['tested_on']['data']}, frames {', '.join(map(str, record['tested_on']['frames']))}",
+        "licence": (
+            "trained on images that are free for generating or testing non-commercial segmentation software"
+            if is_em
+            else "trained on images of the Cell Tracking Challenge, free for research use; non-commercial"
+        ),
+        "command": f"python -m unet_paper reproduce {record['experiment']} --fold {record['fold']}",
+        "full_size_command": f"python -m unet_paper reproduce {record['task']}-full --device cuda",
+        "seed": record["config"]["seed"],
+        "steps": record["config"]["steps"],
+        "device": record["device"],
+        "date": record["date"],
+        "scores": record["scores"],
+    }
