@@ -13,6 +13,7 @@ Keys 1981, "Cubic convolution interpolation for digital image processing", doi:1
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -154,7 +155,7 @@ class Augmentation:
         if border < 0 or tile - 2 * border < 1:
             raise ValueError(f"tile {tile} with border {border} leaves no output; needs tile > 2 border >= 0")
         draws = self.draw(len(images), generator=generator, device=images.device)
-        room = torch.tensor(images.shape[2:], device=images.device) - (tile - 2 * border)  # (2,) px, may be negative
+        room = _sides(images.shape[2:], images.device) - (tile - 2 * border)  # (2,) px, may be negative
         first = room.clamp(max=0)  # the smallest allowed position of the output window
         window = first + torch.floor(draws.position * (room.abs() + 1))  # (B, 2) px
         return self._resample((images, labels, weights), draws, window - border, size=(tile, tile), border=border)
@@ -177,11 +178,12 @@ class Augmentation:
             Displacement vectors, position, flip, angle and grey values of each image.
         """
         vectors = torch.randn(batch, 2, self.grid, self.grid, generator=generator, device=generator.device)
-        uniform = torch.rand(batch, 8, generator=generator, device=generator.device).to(device)
+        uniform = torch.rand(batch, 8, generator=generator, device=generator.device)
+        vectors, uniform = (_without_waiting(numbers, device) for numbers in (vectors, uniform))
         signed = 2 * uniform - 1  # in [-1, 1)
         flip = torch.where(uniform[:, 2:4] < 0.5, -1.0, 1.0) if self.flips else torch.ones_like(uniform[:, 2:4])
         return Draws(
-            vectors=self.elastic_std * vectors.to(device),
+            vectors=self.elastic_std * vectors,
             position=uniform[:, 0:2],
             flip=flip,
             angle=math.radians(self.rotation) * signed[:, 4],
@@ -234,6 +236,18 @@ def displacement_field(vectors: Tensor, size: tuple[int, int]) -> Tensor:
     return rows @ vectors @ columns.T
 
 
+def _sides(size: Sequence[int], device: torch.device) -> Tensor:
+    """Return (2,) sides in px as floats, made on the device: a copy from the host would wait for it."""
+    return torch.stack([torch.full((), float(side), device=device) for side in size])
+
+
+def _without_waiting(numbers: Tensor, device: torch.device | str) -> Tensor:
+    """Return `numbers` on `device`; a GPU fetches them from pinned memory while the host goes on."""
+    if numbers.is_cuda or torch.device(device).type != "cuda":
+        return numbers.to(device)
+    return numbers.pin_memory().to(device, non_blocking=True)
+
+
 def _basis(vectors: Tensor, points: int, side: int) -> Tensor:
     """Return what each of the control points contributes to each pixel of a line: (side, points)."""
     identity = torch.eye(points, dtype=vectors.dtype, device=vectors.device)
@@ -271,7 +285,7 @@ def rigid_positions(top_left: Tensor, angle: Tensor, flip: Tensor, size: tuple[i
 
 def mirrored(source: Tensor, size: tuple[int, int]) -> Tensor:
     """Fold positions (B, 2, h, w) outside of an (H, W) image back into it: -1 becomes 1, H becomes H - 2."""
-    period = 2.0 * (torch.tensor(size, device=source.device).view(1, 2, 1, 1) - 1)
+    period = 2.0 * (_sides(size, source.device).view(1, 2, 1, 1) - 1)
     return (source - period * torch.round(source / period)).abs()  # how far from the nearest mirror image of pixel 0
 
 

@@ -12,7 +12,7 @@ from unet_paper.model import UNet
 from unet_paper.train import CheckpointError, read_checkpoint, train
 from unet_paper.train.checkpoint import previous, restore_checkpoint, save_checkpoint
 from unet_paper.train.history import History
-from unet_paper.train.loop import make_optimiser
+from unet_paper.train.step import make_optimiser
 
 SHORT = replace(CONFIG, steps=6, checkpoint_every=2, validate_every=0)
 

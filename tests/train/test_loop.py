@@ -14,7 +14,8 @@ from unet_paper.loss import weighted_cross_entropy
 from unet_paper.model import UNet
 from unet_paper.predict import predict_probability
 from unet_paper.train import DivergedError, History, train
-from unet_paper.train.loop import absorb_input_scale, held_out_counts, mean_energy
+from unet_paper.train.loop import absorb_input_scale, held_out_counts
+from unet_paper.train.step import mean_energy
 from unet_paper.train.tiles import prepare_tiles
 
 PLAIN = replace(CONFIG, momentum=0.0, warmup_steps=0, steps=1)  # one step of plain gradient descent

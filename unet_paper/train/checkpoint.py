@@ -162,5 +162,7 @@ def _load_tensors(path: Path, tensors: dict, metadata: dict, net: nn.Module, opt
 
 
 def _like(parameter: Tensor, value: Tensor) -> Tensor:
-    """Return `value` on the device and in the memory order of `parameter`; scalars (Adam's count) stay as they are."""
-    return value if value.ndim == 0 else torch.empty_like(parameter, requires_grad=False).copy_(value)
+    """Return `value` on the device and in the memory order of `parameter`; a scalar (Adam's count) has none."""
+    if value.ndim == 0:
+        return value.to(parameter.device)
+    return torch.empty_like(parameter, requires_grad=False).copy_(value)

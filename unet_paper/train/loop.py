@@ -7,31 +7,32 @@ Ronneberger, Fischer, Brox (2015), section 3, doi:10.1007/978-3-319-24574-4_28.
 
 from __future__ import annotations
 
+import copy
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim import SGD, Adam, Optimizer
+from torch.optim import Optimizer
 from tqdm import tqdm
 
 from unet_paper.checks import IGNORE
 from unet_paper.datasets.dataset import Dataset
-from unet_paper.loss import weighted_cross_entropy
 from unet_paper.tiling import predict_scores
 from unet_paper.train.checkpoint import check_target, restore_checkpoint, save_checkpoint
 from unet_paper.train.config import TrainConfig, learning_rate_at
 from unet_paper.train.distributed import Processes, processes
 from unet_paper.train.history import History, Validation
-from unet_paper.train.tiles import TrainingTiles, check_pair, mixed_seed, prepare_tiles
+from unet_paper.train.step import ReplayedStep, Step, gpu_settings, make_optimiser, set_rate
+from unet_paper.train.tiles import Batch, TrainingTiles, check_pair, mixed_seed, prepare_tiles
 
-REPORT_EVERY = 10  # steps between two looks at the loss: each look makes a GPU wait
+REPORT_EVERY = {"cpu": 10, "cuda": 100}  # steps between two looks at the loss: at each one a GPU runs out of work
 THRESHOLDS = np.arange(10, dtype=np.float32) / 10  # the ten levels of the EM challenge
 EVALUATION_TILE = 572  # px; legal at every depth up to 5, and quicker than many small training tiles
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 class DivergedError(ValueError):
@@ -49,8 +50,13 @@ def train(
     resume: bool = False,
     progress: bool = True,
     device: str | torch.device | None = None,
+    cuda_graph: bool = True,
 ) -> History:
     """Train a network; the same seed, machine and number of threads give the same weights, bit for bit, on a CPU.
+
+    On a GPU the same seed gives the same tiles and the same dropped activations, but sums are added up in an order
+    that may change from run to run: weights agree at first up to rounding, and drift apart as they would with another
+    seed. Convolutions in "float32" run there as PyTorch sets them, by default in TF32 (inputs of 10 bits).
 
     Under `torchrun`, all processes call this function alike and share the tiles of each step.
 
@@ -74,6 +80,8 @@ def train(
         Show a bar with loss and learning rate.
     device : str or torch.device, optional
         Where to compute; by default where the network is, under torchrun the GPU of each process.
+    cuda_graph : bool
+        Record a step once and replay it, where that is possible: on a GPU, in a single process.
 
     Returns
     -------
@@ -97,15 +105,16 @@ def train(
     checkpoint = None if checkpoint is None else Path(checkpoint)
     if checkpoint is not None:
         check_target(checkpoint, resume=resume)
-    with processes(net, device) as group, torch.random.fork_rng(_gpus(group.device)):
+    with processes(net, device) as group, gpu_settings(group.device), torch.random.fork_rng(_gpus(group.device)):
         _place(net, config, group.device)
         tiles = prepare_tiles(dataset, config, weights=weights, border=net.border, device=group.device)
         optimiser = make_optimiser(net, config)
         history = _earlier(checkpoint, net, optimiser, config) if resume and checkpoint is not None else None
+        step = Step(group.wrap(net.train()), optimiser, config.precision)
         run = _Run(
-            net=net.train(),
-            model=group.wrap(net),
+            net=net,
             optimiser=optimiser,
+            update=ReplayedStep(step) if cuda_graph and _can_replay(group) else step,
             tiles=tiles,
             validation=None if validation is None else check_pair(validation),
             history=history or History(config=config, device=str(group.device)),
@@ -115,17 +124,6 @@ def train(
         run.complete(progress=progress and group.rank == 0)
     absorb_input_scale(net.eval(), tiles.mean, tiles.deviation)
     return run.history
-
-
-def make_optimiser(net: nn.Module, config: TrainConfig) -> Optimizer:
-    """Return the optimiser of a configuration, with its rate at the peak; the loop sets the rate of each step.
-
-    While the rate changes, PyTorch's momentum differs from Caffe's: PyTorch applies the present rate to the whole
-    average of gradients, Caffe bakes each gradient's own rate into it. At a constant rate they are the same.
-    """
-    if config.optimiser == "sgd":
-        return SGD(net.parameters(), lr=config.learning_rate, momentum=config.momentum)
-    return Adam(net.parameters(), lr=config.learning_rate, betas=(config.momentum, 0.999))
 
 
 @torch.no_grad()
@@ -173,14 +171,18 @@ class _Run:
     """The state of a run and its steps; `history` tells how far it is."""
 
     net: nn.Module
-    model: nn.Module  # the net itself, or the net whose gradients are averaged over processes
     optimiser: Optimizer
+    update: Callable[[Batch], Tensor]  # tiles -> their energy, after one update of the weights
     tiles: TrainingTiles
     validation: tuple[np.ndarray, np.ndarray] | None
     history: History
     checkpoint: Path | None
     group: Processes
     pending: list[Tensor] = field(default_factory=list)  # losses that nobody has looked at yet
+
+    @property
+    def report_every(self) -> int:
+        return REPORT_EVERY.get(self.group.device.type, REPORT_EVERY["cpu"])
 
     def complete(self, *, progress: bool) -> None:
         config, done = self.history.config, len(self.history.loss)
@@ -191,26 +193,19 @@ class _Run:
                 self.after(step + 1, bar)
 
     def step(self, step: int) -> Tensor:
-        """Draw tiles, compute energy and gradient, update the weights; returns the energy, still on the device."""
-        config, device = self.history.config, self.group.device
+        """Draw tiles and update the weights; returns the energy, still on the device: nothing here waits for a GPU."""
+        config = self.history.config
         torch.manual_seed(mixed_seed(config.seed, step, self.group.rank, 1))  # dropout, inside of fork_rng
-        image, target, weight = self.tiles.batch(step, self.group.share(config.batch_size))
-        with torch.autocast(device.type, DTYPES[config.precision], enabled=config.precision != "float32"):
-            scores = self.model(image)
-        loss = mean_energy(scores, target, weight)
-        for settings in self.optimiser.param_groups:
-            settings["lr"] = learning_rate_at(config, step)
-        self.optimiser.zero_grad()
-        loss.backward()
-        self.optimiser.step()
-        return loss.detach()
+        tiles = self.tiles.batch(step, self.group.share(config.batch_size))
+        set_rate(self.optimiser, learning_rate_at(config, step))
+        return self.update(tiles)
 
     def after(self, done: int, bar: tqdm) -> None:
         """Do what is due when `done` steps are done; the same on every process, because they wait for each other."""
         config = self.history.config
         validates = self.validation is not None and _is_due(done, config.validate_every, config.steps)
         writes = self.checkpoint is not None and _is_due(done, config.checkpoint_every, config.steps)
-        if validates or writes or _is_due(done, REPORT_EVERY, config.steps):
+        if validates or writes or _is_due(done, self.report_every, config.steps):
             self.report(done, bar)
         if validates:
             self.validate(done)
@@ -238,25 +233,13 @@ class _Run:
         images, labels = (array[mine] for array in self.validation)
         images = (images - self.tiles.mean) / self.tiles.deviation
         tile = max(config.tile, EVALUATION_TILE)
-        counts = held_out_counts(self.net, images, labels, tile=tile, precision=config.precision)
-        _place(self.net, config, self.group.device)  # prediction may have changed the memory order
+        net = copy.deepcopy(self.net)  # prediction may move a network in memory, where a recorded step would miss it
+        counts = held_out_counts(net, images, labels, tile=tile, precision=config.precision)
         *differing, annotated = self.group.sum(counts.to(self.group.device)).tolist()
         best = int(np.argmin(differing))
         self.history.seconds = time.perf_counter() - self.started
         entry = Validation(done, self.history.seconds, differing[best] / annotated, best / len(THRESHOLDS))
         self.history.validation.append(entry)
-
-
-def mean_energy(scores: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """Return Eq. 1 averaged over tiles: each tile counts alike, on whichever process it was computed.
-
-    Parameters
-    ----------
-    scores, target, weight : Tensor
-        (B, K, H, W), (B, H, W) and (B, H, W), as in `unet_paper.weighted_cross_entropy`.
-    """
-    tiles = zip(scores.split(1), target.split(1), weight.split(1), strict=True)
-    return torch.stack([weighted_cross_entropy(*tile) for tile in tiles]).mean()
 
 
 def _check_network(net: nn.Module, config: TrainConfig) -> None:
@@ -271,6 +254,11 @@ def _check_network(net: nn.Module, config: TrainConfig) -> None:
 
 def _place(net: nn.Module, config: TrainConfig, device: torch.device) -> None:
     net.to(device, memory_format=torch.channels_last if config.channels_last else torch.contiguous_format)
+
+
+def _can_replay(group: Processes) -> bool:
+    """Tell whether the step can be recorded: not on a CPU, and not while processes exchange gradients within it."""
+    return group.device.type == "cuda" and group.count == 1
 
 
 def _gpus(device: torch.device) -> list[torch.device]:
