@@ -1,53 +1,127 @@
 """Speed of the augmentation: `unet_paper.augment` against scipy's `map_coordinates` and PyPI's `elasticdeform`.
 
-Run `python -m benchmarks.augmentation`; it prints JSON. Every ratio compares two timings of the same run, both on one
-core: neither scipy nor elasticdeform uses more.
-
-`elasticdeform` needs numpy 1, so it runs in an interpreter of its own: name one that has it in the environment variable
-UNET_PAPER_ELASTICDEFORM_PYTHON, or pass `--elasticdeform` to install it into a temporary environment (needs network).
+The comparisons run on one core: neither scipy nor elasticdeform uses more. `elasticdeform` needs numpy 1, so it runs in
+an interpreter of its own: name one that has it in the environment variable UNET_PAPER_ELASTICDEFORM_PYTHON, or let
+`python -m benchmarks --elasticdeform` install it into a temporary folder (needs the network).
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import subprocess
 import sys
 import tempfile
-import time
 import venv
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import torch
 from scipy import ndimage
+from torch import Tensor
 
+from benchmarks.comparison import Comparison, medians
 from unet_paper.augment import Augmentation
 
 SIDE = 512  # px
-SECONDS = 2.0  # how long each task is repeated
 INTERPRETER = "UNET_PAPER_ELASTICDEFORM_PYTHON"
-
-ELASTICDEFORM = f"""
-import json, time
+# Deforms a pair of image and labels whenever it is sent a line.
+ELASTICDEFORM = """
+import sys
 import elasticdeform, numpy
 
-rng = numpy.random.default_rng(0)
-image, weights = rng.random((2, {SIDE}, {SIDE}), dtype=numpy.float32)
-labels = rng.integers(0, 100, ({SIDE}, {SIDE}), dtype=numpy.int32)
-
-def best(maps, order):
-    times = []
-    while sum(times) < {SECONDS}:
-        start = time.perf_counter()
-        elasticdeform.deform_random_grid(maps, sigma=10, points=3, order=order, mode="mirror")
-        times.append(time.perf_counter() - start)
-    return min(times)
-
-print(json.dumps({{"pair_s": best([image, labels], [3, 0]), "triple_s": best([image, labels, weights], [3, 0, 0])}}))
+side = int(sys.argv[1])
+image = numpy.random.default_rng(0).random((side, side), dtype=numpy.float32)
+labels = numpy.random.default_rng(0).integers(0, 100, (side, side), dtype=numpy.int32)
+print("ready", flush=True)
+for _ in sys.stdin:
+    elasticdeform.deform_random_grid([image, labels], sigma=10, points=3, order=[3, 0], mode="mirror")
+    print("done", flush=True)
 """
+
+
+def measure(*, quick: bool = False, rounds: int = 9, install: bool = False) -> dict:
+    """Time the deformation of one triple of image, labels and weights.
+
+    Parameters
+    ----------
+    quick : bool
+        A small triple.
+    rounds : int
+        Turns of each way.
+    install : bool
+        Install `elasticdeform` for the time of the run. Without, and without UNET_PAPER_ELASTICDEFORM_PYTHON, its
+        comparison has no time for it.
+
+    Returns
+    -------
+    dict
+        ``comparisons``: rows of `Comparison`.
+    """
+    side, at_least = (96, 0.0) if quick else (SIDE, 0.1)
+    generator = torch.Generator().manual_seed(0)
+    triple = random_triple(side, generator)
+    only_elastic, everything = Augmentation(shift=0, rotation=0, grey_value=0), Augmentation()
+    tasks = {"ours": lambda: only_elastic(*triple, generator=generator), "scipy": scipy_task(triple)}
+    with threads(1), elasticdeform_interpreter(install) as interpreter, elasticdeform_task(interpreter, side) as task:
+        one_core = medians(tasks | ({"elasticdeform": task} if task else {}), rounds=rounds, at_least=at_least)
+    all_cores = medians({"ours": lambda: everything(*triple, generator=generator)}, rounds=rounds, at_least=at_least)
+    rows = comparisons(one_core, all_cores["ours"], size=f"{side} × {side} px", with_goals=not quick)
+    return {"comparisons": [row.as_row() for row in rows]}
+
+
+def comparisons(one_core: dict[str, float], all_cores_ms: float, *, size: str, with_goals: bool) -> list[Comparison]:
+    """Put the measured times, in ms, into rows."""
+    same = {"what": "elastic deformation, image with labels and weights", "ours_ms": one_core["ours"]}
+    than_scipy, than_package, at_most = (1, 8, 12) if with_goals else (None, None, None)
+    return [
+        Comparison(
+            **same,
+            other="scipy's map_coordinates, cubic",
+            other_ms=one_core["scipy"],
+            how=f"{size}, one core",
+            goal_ratio=than_scipy,
+        ),
+        Comparison(
+            **same,
+            other="elasticdeform, which gets image and labels only",
+            other_ms=one_core.get("elasticdeform"),
+            how=f"{size}, one core",
+            goal_ratio=than_package,
+        ),
+        Comparison(
+            what="augmentation with all components, image with labels and weights",
+            other="",
+            ours_ms=all_cores_ms,
+            how=f"{size}, {torch.get_num_threads()} threads",
+            goal_ms=at_most,
+        ),
+    ]
+
+
+def random_triple(side: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """Return an image, labels and weights of random numbers: (1, 1, H, W), (1, H, W), (1, H, W)."""
+    image = torch.rand(1, 1, side, side, generator=generator)
+    labels = torch.randint(0, 100, (1, side, side), generator=generator, dtype=torch.int32)
+    return image, labels, torch.rand(1, side, side, generator=generator)
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Let torch use `count` threads for a while."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def scipy_task(triple: tuple[Tensor, Tensor, Tensor]) -> Callable[[], list[np.ndarray]]:
+    """Return a function that deforms the same triple with scipy."""
+    rng, maps = np.random.default_rng(0), [part.squeeze().numpy() for part in triple]
+    return lambda: deform_with_scipy(*maps, rng)
 
 
 def deform_with_scipy(image: np.ndarray, labels: np.ndarray, weights: np.ndarray, rng: np.random.Generator) -> list:
@@ -60,107 +134,33 @@ def deform_with_scipy(image: np.ndarray, labels: np.ndarray, weights: np.ndarray
     return [ndimage.map_coordinates(one, positions, order=order, mode="mirror") for one, order in maps]
 
 
-def best_time(function: Callable[[], object]) -> float:
-    """Return the shortest timing in s: the one that other processes disturbed least."""
-    times = []
-    while sum(times) < SECONDS:
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return min(times)
-
-
-def measure_ours(*, threads: int) -> dict[str, float]:
-    """Time one 512x512 triple: all components, elastic deformation alone, and one 572 px training tile."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        return time_ours()
-    finally:
-        torch.set_num_threads(before)
-
-
-def time_ours() -> dict[str, float]:
-    """Time our tasks, in s, with the current number of threads."""
-    generator = torch.Generator().manual_seed(0)
-    triple = (
-        torch.rand(1, 1, SIDE, SIDE, generator=generator),
-        torch.randint(0, 100, (1, SIDE, SIDE), generator=generator, dtype=torch.int32),
-        torch.rand(1, SIDE, SIDE, generator=generator),
-    )
-    everything, elastic = Augmentation(), Augmentation(shift=0, rotation=0, grey_value=0)
-    bilinear = Augmentation(image_interpolation="bilinear")
-    return {
-        "everything_s": best_time(lambda: everything(*triple, generator=generator)),
-        "everything_bilinear_s": best_time(lambda: bilinear(*triple, generator=generator)),
-        "elastic_s": best_time(lambda: elastic(*triple, generator=generator)),
-        "tile_572_s": best_time(lambda: everything.sample(*triple, tile=572, border=92, generator=generator)),
-    }
-
-
-def measure_scipy() -> float:
-    """Time the elastic deformation of one 512x512 triple with scipy, in s."""
-    rng = np.random.default_rng(0)
-    image, weights = rng.random((2, SIDE, SIDE), dtype=np.float32)
-    labels = rng.integers(0, 100, (SIDE, SIDE), dtype=np.int32)
-    return best_time(lambda: deform_with_scipy(image, labels, weights, rng))
-
-
-def measure_elasticdeform(interpreter: str | None) -> dict[str, float] | None:
-    """Time `elasticdeform` in an interpreter that has it; None without one."""
+@contextmanager
+def elasticdeform_task(interpreter: str | None, side: int) -> Iterator[Callable[[], None] | None]:
+    """Give a function that lets `elasticdeform` deform one pair in its own interpreter; None without one."""
     if not interpreter:
-        return None
-    answer = subprocess.run([interpreter, "-c", ELASTICDEFORM], capture_output=True, text=True, check=False)
-    if answer.returncode:
-        raise RuntimeError(f"{interpreter} cannot run elasticdeform:\n{answer.stderr}")
-    return json.loads(answer.stdout)
+        yield None
+        return
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([interpreter, "-c", ELASTICDEFORM, str(side)], **pipes) as process:
+        if process.stdout.readline() != "ready\n":
+            raise RuntimeError(f"{interpreter} cannot run elasticdeform; see its message above, or unset {INTERPRETER}")
+
+        def deform() -> None:
+            print(file=process.stdin, flush=True)
+            process.stdout.readline()
+
+        yield deform
+        process.stdin.close()
 
 
-def install_elasticdeform(folder: str) -> str:
-    """Create an environment with `elasticdeform` and numpy 1 in `folder`; return its interpreter."""
-    venv.create(folder, with_pip=True)
-    interpreter = str(Path(folder) / ("Scripts" if sys.platform == "win32" else "bin") / "python")
-    subprocess.run([interpreter, "-m", "pip", "install", "-q", "numpy<2", "scipy<1.14", "elasticdeform"], check=True)
-    return interpreter
-
-
-def measure(*, interpreter: str | None = os.environ.get(INTERPRETER)) -> dict:
-    """Time all three on a 512x512 triple of image, labels and weights.
-
-    Parameters
-    ----------
-    interpreter : str, optional
-        A Python that has `elasticdeform`; without it, that comparison is absent.
-
-    Returns
-    -------
-    dict
-        ``ours``: seconds by task on one core; ``threads`` and ``ours_threaded``: the same with all threads;
-        ``scipy_s``; ``scipy_ratio``: scipy over our elastic deformation; ``elasticdeform``: seconds for a pair and a
-        triple, or None; ``elasticdeform_pair_ratio`` and ``elasticdeform_triple_ratio``: each over our elastic
-        deformation of a triple.
-    """
-    threads = torch.get_num_threads()
-    ours, threaded = measure_ours(threads=1), measure_ours(threads=threads)
-    scipy_s, other = measure_scipy(), measure_elasticdeform(interpreter)
-    result = {"ours": ours, "threads": threads, "ours_threaded": threaded, "scipy_s": scipy_s}
-    result |= {"scipy_ratio": scipy_s / ours["elastic_s"], "elasticdeform": other}
-    if other:
-        result["elasticdeform_pair_ratio"] = other["pair_s"] / ours["elastic_s"]
-        result["elasticdeform_triple_ratio"] = other["triple_s"] / ours["elastic_s"]
-    return result
-
-
-def main() -> None:
-    """Print the measurement as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--elasticdeform", action="store_true", help="install elasticdeform into a temporary folder")
-    if not parser.parse_args().elasticdeform:
-        print(json.dumps(measure(), indent=2))
+@contextmanager
+def elasticdeform_interpreter(install: bool) -> Iterator[str | None]:
+    """Give a Python that has `elasticdeform` and numpy 1: in a temporary environment, or the one that is named."""
+    if not install:
+        yield os.environ.get(INTERPRETER)
         return
     with tempfile.TemporaryDirectory() as folder:
-        print(json.dumps(measure(interpreter=install_elasticdeform(folder)), indent=2))
-
-
-if __name__ == "__main__":
-    main()
+        venv.create(folder, with_pip=True)
+        python = str(Path(folder) / ("Scripts" if sys.platform == "win32" else "bin") / "python")
+        subprocess.run([python, "-m", "pip", "install", "-q", "numpy<2", "scipy<1.14", "elasticdeform"], check=True)
+        yield python

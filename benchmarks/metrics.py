@@ -1,7 +1,4 @@
-"""Speed of the EM challenge's measures, and of the warping against the same loop in plain Python.
-
-Run `python -m benchmarks.metrics`; it prints JSON. The ratio compares two timings of the same run.
-"""
+"""Speed of the EM challenge's measures, and of the warping against the same loop in plain Python."""
 
 from __future__ import annotations
 
@@ -10,23 +7,13 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 
 import numpy as np
 from scipy import ndimage
 
-from benchmarks.weightmap import best_time
-from unet_paper.cells import connected_cells
-from unet_paper.datasets import em_sections
-from unet_paper.metrics import (
-    THRESHOLDS,
-    em_scores,
-    information_scores,
-    pixel_agreement,
-    rand_agreement,
-    thin_borders,
-    warp,
-)
+from benchmarks.comparison import Comparison, medians
+from unet_paper.datasets import em_sections, synthetic_em
+from unet_paper.metrics import em_scores, warp
 
 CROP = 96  # px; plain Python takes too long for a section
 FRESH = """
@@ -47,6 +34,64 @@ print(json.dumps({"first_call_s": seconds, "compiler_mb": warm - before, "sectio
 """
 
 
+def measure(*, quick: bool = False, rounds: int = 5) -> dict:
+    """Time all measures over all thresholds of one section, and the warping alone on a crop.
+
+    Parameters
+    ----------
+    quick : bool
+        A small part of a generated section.
+    rounds : int
+        Turns of each way.
+
+    Returns
+    -------
+    dict
+        ``source``: which section; ``comparisons``: rows of `Comparison`; ``fresh``: what a first call costs, compile
+        seconds and memory in MB (absent if quick, or where the system does not tell).
+    """
+    sections = synthetic_em(count=1) if quick else em_sections()
+    side, crop = (64, 16) if quick else (sections.labels.shape[1], CROP)
+    labels, image = sections.labels[0, :side, :side], sections.images[0, :side, :side]
+    goal = None if quick else 600
+    maps = {"a good map": smooth_map(labels), "a bad map": grey_map(image)}
+    rows = [time_scores(labels, maps[kind], kind=kind, rounds=rounds, goal_ms=goal) for kind in maps]
+    rows.append(compare_warping(labels[:crop, :crop], maps["a bad map"][:crop, :crop], rounds=rounds))
+    measured = {"source": sections.source, "comparisons": [row.as_row() for row in rows]}
+    return measured if quick or not os.path.exists("/proc/self/status") else measured | {"fresh": measure_fresh()}
+
+
+def time_scores(labels: np.ndarray, probability: np.ndarray, *, kind: str, rounds: int, goal_ms) -> Comparison:
+    """Time the five measures of the EM challenge over all thresholds."""
+    times = medians({"ours": lambda: em_scores(labels, probability)}, rounds=rounds)
+    return Comparison(
+        what=f"all EM measures over all thresholds, {kind}",
+        other="the challenge's Java program: not run here",
+        how=f"{labels.shape[0]} × {labels.shape[1]} px, one core",
+        ours_ms=times["ours"],
+        goal_ms=goal_ms,
+    )
+
+
+def compare_warping(labels: np.ndarray, probability: np.ndarray, *, rounds: int, threshold: float = 0.5) -> Comparison:
+    """Time the warping of one crop, compiled and in plain Python, and count the pixels that differ."""
+    tasks = {
+        "ours": lambda: warp(labels, probability, threshold).warped,
+        "plain": lambda: warp_by_definition(labels, probability, threshold),
+    }
+    times = medians(tasks, rounds=rounds)
+    return Comparison(
+        what="warping a label into a result",
+        other="the same loop in plain Python",
+        how=f"{labels.shape[0]} × {labels.shape[1]} px, one threshold, one core",
+        ours_ms=times["ours"],
+        other_ms=times["plain"],
+        apart=float((tasks["ours"]() != tasks["plain"]()).mean()),
+        goal_apart=0,
+        apart_in="share of pixels that differ",
+    )
+
+
 def smooth_map(labels: np.ndarray) -> np.ndarray:
     """Return a good map of probabilities: the cells (H, W), blurred by a Gaussian of 2 px."""
     return ndimage.gaussian_filter((labels > 0).astype(np.float32), 2)
@@ -59,15 +104,15 @@ def grey_map(image: np.ndarray) -> np.ndarray:
     return np.clip((grey - low) / (high - low), 0, 1).astype(np.float32)
 
 
-def warp_by_definition(labels: np.ndarray, probability: np.ndarray, threshold: float) -> tuple[np.ndarray, int]:
-    """Warp as the rule reads, pixel by pixel in Python: the warped labels (H, W) bool, and how many pixels remain."""
+def warp_by_definition(labels: np.ndarray, probability: np.ndarray, threshold: float) -> np.ndarray:
+    """Warp as the rule reads, pixel by pixel in Python; return the warped labels (H, W) bool."""
     warped, target = np.pad(labels > 0, 1), np.pad(probability > np.float64(threshold), 1)
     confidence = np.pad(np.abs(probability.astype(np.float64) - threshold).astype(np.float32), 1)
     before = None
     while True:
         differing = [(x, y) for x, y in zip(*np.nonzero((warped != target).T), strict=True)]  # column by column
         if len(differing) in (0, before):
-            return warped[1:-1, 1:-1], len(differing)
+            return warped[1:-1, 1:-1]
         before = len(differing)
         for x, y in sorted(differing, key=lambda pixel: -confidence[pixel[1], pixel[0]]):  # the sort is stable
             warped[y, x] ^= is_simple(warped[y - 1 : y + 2, x - 1 : x + 2])
@@ -91,35 +136,6 @@ def pieces(places: list[tuple[int, int]], *, reach: int) -> list[set]:
     return groups
 
 
-def time_map(labels: np.ndarray, probability: np.ndarray, *, repeats: int = 3) -> dict[str, float]:
-    """Time each measure alone over all thresholds, and `em_scores`, which shares what they share, in s."""
-    reference = connected_cells(labels > 0)
-    masks = [probability > threshold for threshold in THRESHOLDS]
-    found = [connected_cells(mask) for mask in masks]
-    thinned = [thin_borders(mask) for mask in masks]
-    tasks: dict[str, Callable[[], object]] = {
-        "pixel_s": lambda: [pixel_agreement(labels, mask) for mask in masks],
-        "rand_s": lambda: [rand_agreement(reference, cells) for cells in found],
-        "thinning_s": lambda: [thin_borders(mask) for mask in masks],
-        "v_rand_s": lambda: [rand_agreement(reference, cells) for cells in thinned],
-        "v_info_s": lambda: [information_scores(reference, cells) for cells in thinned],
-        "warping_s": lambda: [warp(labels, probability, threshold) for threshold in THRESHOLDS[:10]],
-        "all_s": lambda: em_scores(labels, probability),
-    }
-    return {name: best_time(task, repeats=repeats) for name, task in tasks.items()}
-
-
-def compare_warping(labels: np.ndarray, probability: np.ndarray, *, threshold: float = 0.5) -> dict:
-    """Time the warping of one crop, compiled and in plain Python, and say whether they agree."""
-    labels, probability = labels[:CROP, :CROP], probability[:CROP, :CROP]
-    ours = best_time(lambda: warp(labels, probability, threshold), repeats=5)
-    plain = best_time(lambda: warp_by_definition(labels, probability, threshold), repeats=1)
-    same = np.array_equal(
-        warp(labels, probability, threshold).warped, warp_by_definition(labels, probability, threshold)[0]
-    )
-    return {"side_px": CROP, "ours_s": ours, "plain_s": plain, "ratio": plain / ours, "equal": same}
-
-
 def measure_fresh() -> dict[str, float]:
     """Run in a new process with an empty cache: seconds to compile, and growth of the peak memory in MB."""
     with tempfile.TemporaryDirectory() as folder:
@@ -135,29 +151,3 @@ def measure_fresh() -> dict[str, float]:
         "compiler_mb": first["compiler_mb"],
         "section_mb": second["section_mb"],
     }
-
-
-def measure() -> dict:
-    """Time one section of 512x512 px.
-
-    Returns
-    -------
-    dict
-        ``source``: which section; ``smooth`` and ``grey``: seconds of each measure over all thresholds for a good and
-        a bad map; ``warping``: compiled against plain Python on a crop; ``fresh``: compile seconds and memory in MB.
-    """
-    sections = em_sections()
-    labels, image = sections.labels[0], sections.images[0]
-    smooth, grey = smooth_map(labels), grey_map(image)
-    em_scores(labels, smooth)  # compile before the clock starts
-    return {
-        "source": sections.source,
-        "smooth": time_map(labels, smooth),
-        "grey": time_map(labels, grey),
-        "warping": compare_warping(labels, grey),
-        "fresh": measure_fresh(),
-    }
-
-
-if __name__ == "__main__":
-    print(json.dumps(measure(), indent=2))

@@ -1,89 +1,102 @@
 """Speed of the network: float32 as people write it against bfloat16 autocast with channels last, on this machine.
 
-Run `python -m benchmarks.network`; it prints JSON. Every ratio compares two timings of the same run, taken in turns, so
-that whatever else the machine does disturbs both alike; the shortest timing of each counts.
-
-How often both give the same class is measured on a network that was trained for a moment on generated sections: an
-untrained one sits on the fence at every pixel, and rounding decides there.
+Times are those of the paper's network with random weights, which do not change them. How often both ways give the same
+class is asked of a trained network: an untrained one sits on the fence at every pixel, and rounding decides there.
 """
 
 from __future__ import annotations
 
-import json
-import time
+import os
 from collections.abc import Callable
-from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from unet_paper.datasets import Dataset, synthetic_em
+from benchmarks.comparison import Comparison, medians
+from unet_paper.datasets import Dataset, em_sections
+from unet_paper.datasets.folders import repository
 from unet_paper.loss import weighted_cross_entropy
 from unet_paper.model import UNet
-from unet_paper.tiling import evaluating, mirror_crop
-from unet_paper.train import SHORT_RUN, train
+from unet_paper.tiling import evaluating, predict_scores
 
 TILE = 572  # px, the paper's input
-MARGIN = 30  # px of mirror image around a section of 512 px
-# Enough to tell membrane from cell; a well trained network has fewer pixels on the fence than this one.
-MOMENT = replace(
-    SHORT_RUN, name="a moment", steps=90, tile=316, learning_rate=3e-4, w0=0.0, balance=False, standardise=True
-)
+NETWORK = "em"  # the trained network of the repository
+HELD_OUT = range(27, 30)  # sections that it never saw
+OTHER = "float32, contiguous"
 
 
-def measure() -> dict:
-    """Return seconds, ratios and agreement; takes about a minute and a half on two cores."""
-    sections = synthetic_em(count=5)
-    net = trained_network(sections.subset(range(4)))
-    image = mirror_crop(sections.images[-1:], -MARGIN, -MARGIN, (TILE, TILE))  # (1, 572, 572), a section it never saw
-    first = net.border - MARGIN  # of the output, in the section
-    labels = sections.labels[-1, first : first + net.output_size(TILE), first : first + net.output_size(TILE)]
-    return {
-        "tile_px": TILE,
-        "threads": torch.get_num_threads(),
-        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-        "forward_64_channels": measure_forward(net, image, labels, repeats=4),
-        "training_step_64_channels": measure_training_step(64, image, repeats=3),
-        "training_step_16_channels": measure_training_step(16, image, repeats=5),
-    }
+def measure(*, quick: bool = False, rounds: int = 5, network: str | os.PathLike | None = None) -> dict:
+    """Time the forward pass and the training step, and ask a trained network how far rounding changes its answer.
+
+    Parameters
+    ----------
+    quick : bool
+        A small tile, a narrow network, and no trained one unless `network` names it.
+    rounds : int
+        Turns of each way.
+    network : str or path, optional
+        A trained network, by name or file, as `unet_paper.load_network` takes it. Default: "em", where it is present.
+
+    Returns
+    -------
+    dict
+        ``cpu_capability``; ``agreement``: which network was asked on which images, or why none was, the share of
+        pixels with another class and its pixel error; ``comparisons``: rows of `Comparison`.
+    """
+    tile, wide, narrow = (188, 8, 4) if quick else (TILE, 64, 16)
+    agreement = measure_agreement(None if quick and network is None else network or NETWORK)
+    rows = [
+        compare_forward(wide, tile, rounds=rounds, apart=agreement["other_class"], with_goals=not quick),
+        compare_training_step(wide, tile, rounds=rounds),
+        compare_training_step(narrow, tile, rounds=rounds),
+    ]
+    capability = torch.backends.cpu.get_cpu_capability()
+    return {"cpu_capability": capability, "agreement": agreement, "comparisons": [row.as_row() for row in rows]}
 
 
-def trained_network(sections: Dataset) -> UNet:
-    """Return the full network, trained for a moment."""
-    net = UNet()
-    net.reset_parameters(torch.Generator().manual_seed(0))
-    train(net, sections, MOMENT, progress=False)
-    return net
-
-
-def measure_forward(net: UNet, image: np.ndarray, labels: np.ndarray, *, repeats: int) -> dict:
-    """Time one forward pass in both ways, compare the classes they give, and say how good the network is."""
-    plain = UNet()
-    plain.load_state_dict(net.state_dict())
-    plain.eval()
-    batch = torch.from_numpy(image)[None]  # (1, 1, 572, 572)
+def compare_forward(base_channels: int, tile: int, *, rounds: int, apart: float | None, with_goals: bool) -> Comparison:
+    """Time one forward pass in both ways."""
+    plain, ours = seeded_network(base_channels).eval(), seeded_network(base_channels)
+    image = seeded_image(tile)
 
     def forward_plain() -> np.ndarray:
         with torch.no_grad():
-            return plain(batch)[0].numpy()
+            return plain(image)[0].numpy()
 
     def forward_ours() -> np.ndarray:
-        with evaluating(net, precision="bfloat16") as evaluate:
-            return evaluate(image)
+        with evaluating(ours, precision="bfloat16") as evaluate:
+            return evaluate(image[0].numpy())
 
-    times = in_turns(forward_plain, forward_ours, repeats)
-    expected, classes = forward_plain().argmax(axis=0), forward_ours().argmax(axis=0)
-    error = float((expected != labels).mean())
-    return times | {"same_class": float((expected == classes).mean()), "pixel_error_of_the_network": error}
+    times = medians({"ours": forward_ours, "other": forward_plain}, rounds=rounds)
+    return Comparison(
+        what=f"forward pass, {base_channels} channels",
+        other=OTHER,
+        how=described(tile),
+        ours_ms=times["ours"],
+        other_ms=times["other"],
+        goal_ratio=2.5 if with_goals else None,
+        apart=apart,
+        goal_apart=0.001 if with_goals else None,
+        apart_in="share of pixels with another class, trained network",
+    )
 
 
-def measure_training_step(base_channels: int, image: np.ndarray, *, repeats: int) -> dict:
+def compare_training_step(base_channels: int, tile: int, *, rounds: int) -> Comparison:
     """Time one step (forward, backward, SGD with momentum 0.99) in both ways."""
-    plain, ours = (UNet(base_channels=base_channels) for _ in range(2))
+    plain, ours = seeded_network(base_channels), seeded_network(base_channels)
     ours.to(memory_format=torch.channels_last)
-    batch = torch.from_numpy(image)[None]
-    return in_turns(training_step(plain, batch, "float32"), training_step(ours, batch, "bfloat16"), repeats)
+    image = seeded_image(tile)
+    tasks = {"ours": training_step(ours, image, "bfloat16"), "other": training_step(plain, image, "float32")}
+    times = medians(tasks, rounds=rounds)
+    return Comparison(
+        what=f"training step, {base_channels} channels",
+        other=OTHER,
+        how=described(tile),
+        ours_ms=times["ours"],
+        other_ms=times["other"],
+    )
 
 
 def training_step(net: UNet, image: Tensor, precision: str) -> Callable[[], None]:
@@ -103,19 +116,55 @@ def training_step(net: UNet, image: Tensor, precision: str) -> Callable[[], None
     return step
 
 
-def in_turns(plain: Callable[[], object], ours: Callable[[], object], repeats: int) -> dict[str, float]:
-    """Return the shortest time in s of each, and how many times faster ours is."""
-    times = np.array([[seconds(plain), seconds(ours)] for _ in range(repeats)])
-    plain_s, ours_s = times.min(axis=0).tolist()
-    return {"float32_contiguous_s": plain_s, "bfloat16_channels_last_s": ours_s, "ratio": plain_s / ours_s}
+def seeded_network(base_channels: int) -> UNet:
+    """Return a network with the initial weights of section 3."""
+    net = UNet(base_channels=base_channels)
+    net.reset_parameters(torch.Generator().manual_seed(0))
+    return net
 
 
-def seconds(function: Callable[[], object]) -> float:
-    """Return the wall time of one call in s."""
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
+def seeded_image(side: int) -> Tensor:
+    """Return random grey values (1, 1, side, side)."""
+    return torch.rand(1, 1, side, side, generator=torch.Generator().manual_seed(0))
 
 
-if __name__ == "__main__":
-    print(json.dumps(measure(), indent=2))
+def described(tile: int) -> str:
+    """Return under which circumstances a time was taken."""
+    return f"{tile} × {tile} px, {torch.get_num_threads()} threads"
+
+
+def measure_agreement(network: str | os.PathLike | None) -> dict:
+    """Return the share of pixels to which bfloat16 gives another class than float32, on held-out EM sections."""
+    if network is None:
+        return no_agreement("not asked for")
+    if network == NETWORK and not (repository() / "data" / "models" / f"{NETWORK}.safetensors").exists():
+        return no_agreement(f"data/models/{NETWORK}.safetensors is missing; name a trained network with --network PATH")
+    from unet_paper.networks import load_network  # here: all other rows do without
+
+    net, sections = load_network(network), held_out_sections()
+    plain, ours = (classes(net, sections, precision=precision) for precision in ("float32", "bfloat16"))
+    return {
+        "network": Path(network).stem,
+        "base_channels": net.base_channels,
+        "source": sections.source,
+        "sections": list(sections.frames),
+        "other_class": float((plain != ours).mean()),
+        "pixel_error": float((plain != (sections.labels > 0)).mean()),
+        "why_not": None,
+    }
+
+
+def no_agreement(why_not: str) -> dict:
+    """Return an agreement that was not measured, and why."""
+    return {"network": None, "other_class": None, "pixel_error": None, "why_not": why_not}
+
+
+def held_out_sections() -> Dataset:
+    """Return the last three EM sections, real or generated."""
+    return em_sections().subset(HELD_OUT)
+
+
+def classes(net: UNet, sections: Dataset, *, precision: str) -> np.ndarray:
+    """Return the more probable class of every pixel: (N, H, W)."""
+    scores = [predict_scores(net, image, precision=precision, progress=False) for image in sections.images]
+    return np.stack(scores).argmax(axis=1)

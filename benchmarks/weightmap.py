@@ -1,25 +1,64 @@
-"""Speed of the weight map: one distance transform per cell, as Eq. 2 reads, against `unet_paper.weight_map`.
-
-Run `python -m benchmarks.weightmap`; it prints JSON. Every ratio compares two timings of the same run.
-"""
+"""Speed of the weight map: one distance transform per cell, as Eq. 2 reads, against `unet_paper.weight_map`."""
 
 from __future__ import annotations
 
-import json
 import math
-import time
-from collections.abc import Callable
 
 import numpy as np
 from scipy import ndimage
 
+from benchmarks.comparison import Comparison, medians
 from unet_paper.cells import connected_cells
-from unet_paper.datasets import em_sections
+from unet_paper.datasets import em_sections, synthetic_em
 from unet_paper.weightmap import class_weights, separate_touching, weight_map
 
-CELLS = (10, 100, 1000, 5000)
 SIDE = 512  # px
+CELLS = (10, 100, 1000, 5000)
 MOST_BY_DEFINITION = 100  # cells; beyond, the definition takes too long to wait for
+EM_GOALS = {"goal_ratio": 50, "goal_ms": 40, "goal_apart": 1e-5}
+
+
+def measure(*, quick: bool = False, rounds: int = 5) -> dict:
+    """Time an EM section, then images of the same size with more and more cells.
+
+    Parameters
+    ----------
+    quick : bool
+        A small part of a generated section, and few cells: seconds instead of half a minute.
+    rounds : int
+        Turns of each way.
+
+    Returns
+    -------
+    dict
+        ``source``: which section; ``comparisons``: rows of `Comparison`.
+    """
+    sections = synthetic_em(count=1) if quick else em_sections()
+    side, counts, goals = (192, CELLS[:1], {}) if quick else (SIDE, CELLS, EM_GOALS)
+    section = connected_cells(sections.labels[0, :side, :side])
+    rows = [compare("EM section", section, rounds=rounds, **goals)]
+    rows += [compare("round cells", round_cells(count, side=side), rounds=rounds) for count in counts]
+    return {"source": sections.source, "comparisons": [row.as_row() for row in rows]}
+
+
+def compare(what: str, labels: np.ndarray, *, rounds: int, **goals) -> Comparison:
+    """Time both ways on one label image (H, W), and take the largest difference between their weights."""
+    cells = len(np.unique(labels[labels > 0]))
+    tasks = {"ours": lambda: weight_map(labels), "definition": lambda: weight_map_by_definition(labels)}
+    if what == "round cells" and cells > MOST_BY_DEFINITION:
+        del tasks["definition"]
+    times = medians(tasks, rounds=rounds)
+    both = "definition" in tasks
+    return Comparison(
+        what=f"weight map, {what} with {cells} cells",
+        other="one distance transform per cell" if both else "one distance transform per cell: not waited for",
+        how=f"{labels.shape[0]} × {labels.shape[1]} px, one core",
+        ours_ms=times["ours"],
+        other_ms=times.get("definition"),
+        apart=float(np.abs(weight_map(labels) - weight_map_by_definition(labels)).max()) if both else None,
+        apart_in="largest difference of a weight" if both else "",
+        **goals,
+    )
 
 
 def weight_map_by_definition(labels: np.ndarray, *, w0: float = 10.0, sigma: float = 5.0) -> np.ndarray:
@@ -38,44 +77,3 @@ def round_cells(count: int, *, side: int = SIDE, seed: int = 0) -> np.ndarray:
     points.flat[np.random.default_rng(seed).choice(side * side, count, replace=False)] = np.arange(1, count + 1)
     distance, (row, column) = ndimage.distance_transform_edt(points == 0, return_indices=True)
     return separate_touching(np.where(distance < 0.5 * side / math.sqrt(count), points[row, column], 0))
-
-
-def best_time(function: Callable[[], object], *, repeats: int) -> float:
-    """Return the shortest of `repeats` timings in s: the one that other processes disturbed least."""
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return min(times)
-
-
-def compare(labels: np.ndarray, *, with_definition: bool = True, repeats: int = 7) -> dict:
-    """Time both on one label image."""
-    cells = len(np.unique(labels[labels > 0]))
-    row = {"cells": cells, "ours_s": best_time(lambda: weight_map(labels), repeats=repeats)}
-    if with_definition:
-        row["definition_s"] = best_time(lambda: weight_map_by_definition(labels), repeats=2)
-        row["ratio"] = row["definition_s"] / row["ours_s"]
-        row["largest_difference"] = float(np.abs(weight_map(labels) - weight_map_by_definition(labels)).max())
-    return row
-
-
-def measure() -> dict:
-    """Time an EM section, then images of the same size with more and more cells.
-
-    Returns
-    -------
-    dict
-        ``source``: which section; ``em``: its ``cells``, ``ours_s``, ``definition_s``, ``ratio`` (definition over
-        ours) and ``largest_difference``; ``by_cells``: the same for each of `CELLS`, the definition up to 100 cells.
-    """
-    sections = em_sections()
-    section = connected_cells(sections.labels[0])
-    weight_map(section)  # compile before the clock starts
-    by_cells = [compare(round_cells(count), with_definition=count <= MOST_BY_DEFINITION) for count in CELLS]
-    return {"source": sections.source, "em": compare(section), "by_cells": by_cells}
-
-
-if __name__ == "__main__":
-    print(json.dumps(measure(), indent=2))
