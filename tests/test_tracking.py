@@ -8,14 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from tests.challenge_films import film
 from unet_paper.tracking import Tracks, check_tracks, link, within_field
 
 FILMS = arrays(np.int32, st.tuples(st.integers(1, 4), st.integers(1, 3), st.integers(1, 6)), elements=st.integers(0, 4))
-
-
-def film(*rows: str) -> np.ndarray:
-    """Return one frame of one row per string: "11.2" is cell 1 (2 px), a pixel of background, cell 2."""
-    return np.array([[[0 if pixel == "." else int(pixel) for pixel in row]] for row in rows])
 
 
 def same_partition(one: np.ndarray, other: np.ndarray) -> bool:

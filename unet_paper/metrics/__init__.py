@@ -1,4 +1,4 @@
-"""The challenges' own measures: EM (pixel, Rand, warping error, V_Rand, V_Info) and cell tracking (SEG, DET).
+"""The challenges' own measures: EM (pixel, Rand, warping error, V_Rand, V_Info) and cell tracking (SEG, DET, TRA).
 
 Cells are bright and above 0, membrane or background is 0. Names load on first use, so that importing this package
 costs nothing; the compiler behind the warping error takes a third of a second to load.
@@ -11,6 +11,7 @@ _HOME = {
     "EMScores": "em",
     "Information": "information",
     "THRESHOLDS": "em",
+    "TrackingErrors": "tracking",
     "Warp": "warping",
     "det": "cell_tracking",
     "em_scores": "em",
@@ -21,6 +22,8 @@ _HOME = {
     "rand_agreement": "rand",
     "seg": "cell_tracking",
     "thin_borders": "thinning",
+    "tra": "tracking",
+    "tracking_errors": "tracking",
     "warp": "warping",
 }
 __all__ = sorted(_HOME)
