@@ -69,6 +69,8 @@ class Size:
         Steps that are timed.
     training_steps : int
         Steps of the run whose network is compared in different precisions.
+    sections : int
+        EM sections that are used, at least 2.
     """
 
     base_channels: int = 64
@@ -76,9 +78,10 @@ class Size:
     tiles: tuple[int, ...] = (188, 252, 316, 380, 444, 508, 572, 636, 700, 828, 956, 1084)
     repeats: int = 50
     training_steps: int = 300
+    sections: int = 8
 
 
-QUICK = Size(base_channels=4, tile=252, tiles=(188, 252), repeats=2, training_steps=4)
+QUICK = Size(base_channels=4, tile=252, tiles=(188, 252), repeats=2, training_steps=4, sections=2)
 CPU = Size(repeats=2, tiles=(188, 252, 316, 380, 444, 508, 572, 636, 700), training_steps=20)
 
 
@@ -94,8 +97,7 @@ def measure(device: torch.device, size: Size, *, note: Callable[[dict], None] = 
     note : callable
         Gets the record after every part, as far as it is.
     """
-    sections = em_sections()
-    sections = sections.subset(range(min(8, len(sections))))
+    sections = em_sections().subset(range(size.sections))
     record = {
         "what": "training step, memory, precision and prediction of the paper's network",
         **circumstances(device),
@@ -133,7 +135,7 @@ def measure_plain(device: torch.device, size: Size, sections: Dataset) -> dict:
     """Time the loop that people write, as PyTorch comes and in strict float32, and ours once more beside it."""
     config, repeats = configuration(size), max(2, size.repeats // 5)
     plain = {}
-    for name, may_round in (("as PyTorch comes", True), ("strict float32", False)):
+    for name, may_round in PLAIN if device.type == "cuda" else PLAIN[:1]:
         with tf32(may_round):
             plain[name] = measure_plain_step(network(size), sections, config, device=device, repeats=repeats)
     ours = measure_step(network(size), sections, config, device=device, repeats=repeats)["step_seconds"]
@@ -246,6 +248,7 @@ def measure_kernels(device: torch.device, size: Size, sections: Dataset) -> list
     ]
 
 
+PLAIN = (("as PyTorch comes", True), ("strict float32", False))  # name, whether convolutions may use TF32
 PRECISIONS = (("bfloat16", "bfloat16", True), ("float32", "float32", False), ("TF32", "float32", True))
 PARTS = {
     "step": measure_steps,
