@@ -75,6 +75,12 @@ def test_divisions_on_request():
     np.testing.assert_array_equal(tracks.labels[2], film("33.4..2")[0])
 
 
+def test_a_daughter_lies_for_the_most_part_on_its_mother():
+    beside, half, most = (link(film("1111...", rows), divisions=True) for rows in ("22.5555", "22.55..", "22.5..."))
+    assert beside.table[:, 3].tolist() == half.table[:, 3].tolist() == [0, 0]
+    assert most.table[:, 3].tolist() == [0, 1, 1]
+
+
 def test_a_cell_that_nobody_continues_is_no_mother():
     """Cell 2 is swallowed on the left; what it leaves on the right is no daughter, for there is no sister."""
     tracks = link(film("11112222", "33333334"), divisions=True)

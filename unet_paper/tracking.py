@@ -53,8 +53,8 @@ def link(frames: Sequence, *, divisions: bool = False) -> Tracks:
         T label images (H, W), or one array (T, H, W): 0 background, any positive numbers for the cells, which need
         not be consecutive nor mean anything from frame to frame.
     divisions : bool
-        Let a track end where a second cell, without an offer, overlaps most with its last cell: both begin new
-        tracks whose parent it is. Off, as in the release, which never links daughters.
+        Let a track end where a second cell, without an offer, lies by more than half on its last cell: both begin
+        new tracks whose parent it is. Off, as in the release, which never links daughters.
 
     Returns
     -------
@@ -162,17 +162,15 @@ def _in_reading_order(frame: np.ndarray) -> np.ndarray:
 
 def _offers(before: np.ndarray, cells: np.ndarray, *, divisions: bool) -> tuple[np.ndarray, np.ndarray]:
     """Return, for each cell 0..n, the earlier cell whose track it takes and the one that is its mother; 0 for none."""
-    old, new, overlap = _intersections_over_union(before, cells)
+    old, new, overlap, share = _pairs(before, cells)
     predecessors, mothers = np.zeros((2, cells.max() + 1), dtype=np.int64)
     offered = _best_of_each(old, overlap, new)
     taken = offered[_best_of_each(new[offered], overlap[offered], old[offered])]
     predecessors[new[taken]] = old[taken]
     if divisions:  # Departure: the release begins an unrelated track where a cell divides.
-        closest = _best_of_each(new, overlap, old)
-        second = (predecessors[new[closest]] == 0) & np.isin(old[closest], predecessors)
-        daughters = closest[second]
-        mothers[new[daughters]] = old[daughters]
-        first = np.isin(predecessors, old[daughters])  # the daughters that took over their mother's track
+        second = (share > 0.5) & (predecessors[new] == 0) & np.isin(old, predecessors)
+        mothers[new[second]] = old[second]
+        first = np.isin(predecessors, old[second])  # the daughters that took over their mother's track
         mothers[first], predecessors[first] = predecessors[first], 0
     return predecessors, mothers
 
@@ -189,13 +187,16 @@ def _continue_or_begin(table: list[list[int]], tracks: np.ndarray, *, parents: n
     return tracks
 
 
-def _intersections_over_union(before: np.ndarray, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the P pairs of an earlier and a later cell that share pixels, and the overlap of each in (0, 1]."""
+def _pairs(before: np.ndarray, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return the P pairs of an earlier and a later cell that share pixels, each with two numbers in (0, 1].
+
+    They are the intersection over union, and the part of the later cell that lies on the earlier one.
+    """
     table = contingency_table(before, cells, sparse_type="array").tocoo()
     both = (table.row > 0) & (table.col > 0)
     old, new, shared = table.row[both], table.col[both], table.data[both]  # (P,) each
-    union = np.bincount(before.ravel())[old] + np.bincount(cells.ravel())[new] - shared  # (P,) px
-    return old, new, shared / union
+    size_before, size = np.bincount(before.ravel())[old], np.bincount(cells.ravel())[new]  # (P,) px
+    return old, new, shared / (size_before + size - shared), shared / size
 
 
 def _best_of_each(group: np.ndarray, overlap: np.ndarray, other: np.ndarray) -> np.ndarray:

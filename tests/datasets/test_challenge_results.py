@@ -57,6 +57,7 @@ def test_a_film_without_cells(tmp_path):
     assert len(read_tracks(folder)) == 0
 
 
+@pytest.mark.filterwarnings("ignore:Empty frame")
 def test_the_challenges_checker_accepts_what_is_written(tmp_path):
     """Random films in which cells divide, and some in which they leave the field of interest and come back."""
     parents = 0

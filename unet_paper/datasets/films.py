@@ -141,7 +141,7 @@ def _read_image(path: Path) -> np.ndarray:
 
     try:
         pixels = png_decode(path.read_bytes())
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         raise ValueError(f"{path} cannot be read as PNG ({error}); {FIX}") from error
     if pixels.ndim != 2:
         raise ValueError(f"{path} holds an array of shape {pixels.shape}; needs one grey image (H, W); {FIX}")
