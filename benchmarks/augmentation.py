@@ -73,28 +73,28 @@ def measure(*, quick: bool = False, rounds: int = 9, install: bool = False) -> d
 
 def comparisons(one_core: dict[str, float], all_cores_ms: float, *, size: str, with_goals: bool) -> list[Comparison]:
     """Put the measured times, in ms, into rows."""
-    same = {"what": "elastic deformation, image with labels and weights", "ours_ms": one_core["ours"]}
+    same = {"what": "elastic deformation, image, labels, weights", "ours_ms": one_core["ours"]}
     than_scipy, than_package, at_most = (1, 8, 12) if with_goals else (None, None, None)
     return [
         Comparison(
             **same,
-            other="scipy's map_coordinates, cubic",
+            other="scipy's map_coordinates",
             other_ms=one_core["scipy"],
             how=f"{size}, one core",
             goal_ratio=than_scipy,
         ),
         Comparison(
             **same,
-            other="elasticdeform, which gets image and labels only",
+            other="elasticdeform, without weights",
             other_ms=one_core.get("elasticdeform"),
             how=f"{size}, one core",
             goal_ratio=than_package,
         ),
         Comparison(
-            what="augmentation with all components, image with labels and weights",
+            what="all of the augmentation, image, labels, weights",
             other="",
             ours_ms=all_cores_ms,
-            how=f"{size}, {torch.get_num_threads()} threads",
+            how=f"{size}, threads: {torch.get_num_threads()}",
             goal_ms=at_most,
         ),
     ]

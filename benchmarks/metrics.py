@@ -1,4 +1,4 @@
-"""Speed of the EM challenge's measures, and of the warping against the same loop in plain Python."""
+"""Speed of the EM challenge's measures, and of the warping against plain Python."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ def time_scores(labels: np.ndarray, probability: np.ndarray, *, kind: str, round
     """Time the five measures of the EM challenge over all thresholds."""
     times = medians({"ours": lambda: em_scores(labels, probability)}, rounds=rounds)
     return Comparison(
-        what=f"all EM measures over all thresholds, {kind}",
-        other="the challenge's Java program: not run here",
+        what=f"all EM measures and thresholds, {kind}",
+        other="the challenge's Java program",
         how=f"{labels.shape[0]} × {labels.shape[1]} px, one core",
         ours_ms=times["ours"],
         goal_ms=goal_ms,
@@ -81,8 +81,8 @@ def compare_warping(labels: np.ndarray, probability: np.ndarray, *, rounds: int,
     }
     times = medians(tasks, rounds=rounds)
     return Comparison(
-        what="warping a label into a result",
-        other="the same loop in plain Python",
+        what="warping of labels",
+        other="plain Python",
         how=f"{labels.shape[0]} × {labels.shape[1]} px, one threshold, one core",
         ours_ms=times["ours"],
         other_ms=times["plain"],

@@ -130,7 +130,7 @@ def seeded_image(side: int) -> Tensor:
 
 def described(tile: int) -> str:
     """Return under which circumstances a time was taken."""
-    return f"{tile} × {tile} px, {torch.get_num_threads()} threads"
+    return f"{tile} × {tile} px, threads: {torch.get_num_threads()}"
 
 
 def measure_agreement(network: str | os.PathLike | None) -> dict:

@@ -51,7 +51,7 @@ def times(row: dict) -> str:
     """Return both times of a comparison, and their ratio, in words."""
     ours = f"{row['ours_ms']:.3g} ms"
     if row["other_ms"] is None:
-        return f"{ours}; {row['other']}" if row["other"] else ours
+        return f"{ours}; not measured here: {row['other']}" if row["other"] else ours
     return f"{ours}, against {row['other_ms']:.3g} ms: {row['ratio']:.1f} times as fast as {row['other']}"
 
 

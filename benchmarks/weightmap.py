@@ -36,27 +36,28 @@ def measure(*, quick: bool = False, rounds: int = 5) -> dict:
     sections = synthetic_em(count=1) if quick else em_sections()
     side, counts, goals = (192, CELLS[:1], {}) if quick else (SIDE, CELLS, EM_GOALS)
     section = connected_cells(sections.labels[0, :side, :side])
-    rows = [compare("EM section", section, rounds=rounds, **goals)]
-    rows += [compare("round cells", round_cells(count, side=side), rounds=rounds) for count in counts]
+    rows = [compare(section, "an EM section", rounds=rounds, **goals)]
+    rows += [
+        compare(round_cells(count, side=side), "round", rounds=rounds, wait=count <= MOST_BY_DEFINITION)
+        for count in counts
+    ]
     return {"source": sections.source, "comparisons": [row.as_row() for row in rows]}
 
 
-def compare(what: str, labels: np.ndarray, *, rounds: int, **goals) -> Comparison:
-    """Time both ways on one label image (H, W), and take the largest difference between their weights."""
-    cells = len(np.unique(labels[labels > 0]))
-    tasks = {"ours": lambda: weight_map(labels), "definition": lambda: weight_map_by_definition(labels)}
-    if what == "round cells" and cells > MOST_BY_DEFINITION:
-        del tasks["definition"]
+def compare(labels: np.ndarray, kind: str, *, rounds: int, wait: bool = True, **goals) -> Comparison:
+    """Time one label image (H, W) in both ways, or ours alone; take the largest difference between the weights."""
+    tasks = {"ours": lambda: weight_map(labels)}
+    if wait:
+        tasks["definition"] = lambda: weight_map_by_definition(labels)
     times = medians(tasks, rounds=rounds)
-    both = "definition" in tasks
     return Comparison(
-        what=f"weight map, {what} with {cells} cells",
-        other="one distance transform per cell" if both else "one distance transform per cell: not waited for",
+        what=f"weight map, {len(np.unique(labels[labels > 0])):,} cells ({kind})",
+        other="one distance transform per cell",
         how=f"{labels.shape[0]} × {labels.shape[1]} px, one core",
         ours_ms=times["ours"],
         other_ms=times.get("definition"),
-        apart=float(np.abs(weight_map(labels) - weight_map_by_definition(labels)).max()) if both else None,
-        apart_in="largest difference of a weight" if both else "",
+        apart=float(np.abs(tasks["ours"]() - tasks["definition"]()).max()) if wait else None,
+        apart_in="largest difference of a weight",
         **goals,
     )
 
