@@ -1,0 +1,226 @@
+"""The commands `segment` and `track`: files in, challenge layout out, one clear line where that cannot be.
+
+The network is made by hand: it calls a pixel a cell if it is brighter than 0.5, so every result is known.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+from torch import nn
+
+from tests.challenge_films import challenge_finds_it_valid
+from unet_paper.cli import main
+from unet_paper.datasets import synthetic_cells
+from unet_paper.datasets.challenge_results import read_tracks
+from unet_paper.model import UNet
+from unet_paper.networks import save_network
+from unet_paper.tracking import link, within_field
+
+CARD = {"name": "brightness", "task": "a test", "scale": 1.0, "data": "none", "licence": "MIT", "command": "none"}
+
+
+@torch.no_grad()
+def brightness_network() -> UNet:
+    """Return a U-Net whose skip connection hands the grey value g on; its scores for cell are 40 g - 20."""
+    net = UNet(base_channels=1, depth=1)
+    for parameter in net.parameters():
+        parameter.zero_()
+    first, second, third, fourth = (
+        m for block in (net.down[0], net.up[0]) for m in block.modules() if is_convolution(m)
+    )
+    third.weight[0, 1, 1, 1] = 1  # channel 0 comes from below, channel 1 over the skip connection
+    for convolution in (first, second, fourth):
+        convolution.weight[0, 0, 1, 1] = 1
+    net.score.weight[:, 0, 0, 0], net.score.bias[:] = torch.tensor([-20.0, 20.0]), torch.tensor([10.0, -10.0])
+    return net
+
+
+def is_convolution(module: nn.Module) -> bool:
+    return isinstance(module, nn.Conv2d)
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    path = tmp_path_factory.mktemp("networks") / "brightness.safetensors"
+    save_network(path, brightness_network(), card=CARD | {"scores": {}})
+    return str(path)
+
+
+@pytest.fixture
+def film(tmp_path):
+    """Return a folder `01` of 3 frames, 40 x 60 px: a large cell moves right, a small one comes late, a speck stays."""
+    frames = np.full((3, 40, 60), 20, np.uint8)
+    for time, frame in enumerate(frames):
+        frame[10:22, 5 + 4 * time : 17 + 4 * time] = 230  # 144 px
+        frame[2:4, 50:52] = 250  # 4 px
+    frames[1:, 28:36, 30:38] = 200  # 64 px
+    (tmp_path / "01").mkdir()
+    for time, frame in enumerate(frames):
+        tifffile.imwrite(tmp_path / f"01/t{time:03d}.tif", frame)
+    return tmp_path / "01"
+
+
+def names(folder) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_segment_writes_a_mask_per_frame(film, network, capsys):
+    out = film.parent / "cells"
+    assert main(["segment", str(film), str(out), "--network", network, "--min-size", "20"]) == 0
+    assert names(out) == ["mask000.tif", "mask001.tif", "mask002.tif"]
+    for time in range(3):
+        mask = tifffile.imread(out / f"mask{time:03d}.tif")
+        expected = tifffile.imread(film / f"t{time:03d}.tif") > 127
+        expected[2:4, 50:52] = False  # the speck is no larger than 20 px
+        assert mask.dtype == np.uint16
+        np.testing.assert_array_equal(mask > 0, expected)
+    assert mask.max() == 2
+    assert re.match(r"3 frames, 5 cells, \d+\.\d s: .*cells\n", capsys.readouterr().out)
+
+
+def test_segment_keeps_maps_and_the_numbers_of_frames(film, network):
+    (film / "t001.tif").unlink()  # single images need not follow each other
+    out = film.parent / "cells"
+    assert main(["segment", str(film), str(out), "--network", network, "--probability"]) == 0
+    assert names(out) == ["mask000.tif", "mask002.tif", "probability000.tif", "probability002.tif"]
+    probability = tifffile.imread(out / "probability000.tif")
+    grey = tifffile.imread(film / "t000.tif") / 255
+    assert probability.dtype == np.float32
+    np.testing.assert_allclose(probability, 1 / (1 + np.exp(20 - 40 * grey)), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "cells"),
+    [
+        ([], 0),  # no cell is larger than the authors' 500 px
+        (["--min-size", "0"], 8),
+        (["--min-size", "20", "--border", "16"], 3),  # the late cell lies outside of what is left
+        (["--min-size", "20", "--threshold", "0.99999"], 3),  # grey value 200 is not that certain
+        (["--min-size", "20", "--rotations", "4", "--flips"], 5),
+        (["--min-size", "20", "--scale", "0.5"], 5),
+        (["--min-size", "20", "--precision", "bfloat16"], 5),
+    ],
+)
+def test_options(film, network, capsys, options, cells):
+    assert main(["segment", str(film), str(film.parent / "cells"), "--network", network, *options]) == 0
+    assert f"3 frames, {cells} cells" in capsys.readouterr().out
+
+
+def test_the_scale_comes_from_the_card(film, tmp_path, capsys):
+    """At a hundredth of their size, all frames are one dark pixel: nothing is found."""
+    path = tmp_path / "coarse.safetensors"
+    save_network(path, brightness_network(), card=CARD | {"scores": {}, "scale": 0.01})
+    arguments = ["segment", str(film), str(tmp_path / "cells"), "--network", str(path), "--min-size", "20", "--force"]
+    assert main(arguments) == 0
+    assert main([*arguments, "--scale", "1"]) == 0
+    assert [line.split()[2] for line in capsys.readouterr().out.splitlines()] == ["0", "5"]
+
+
+def test_track_writes_the_challenges_layout(film, network, capsys):
+    assert main(["track", str(film), str(film.parent), "--network", network, "--min-size", "20"]) == 0
+    folder = film.parent / "01_RES"
+    assert names(folder) == ["mask000.tif", "mask001.tif", "mask002.tif", "res_track.txt"]
+    assert (folder / "res_track.txt").read_text() == "1 0 2 0\n2 1 2 0\n"
+    assert challenge_finds_it_valid(folder)
+    assert re.match(r"3 frames, 5 cells, 2 tracks, \d+\.\d s: .*01_RES\n", capsys.readouterr().out)
+
+
+def test_track_takes_a_stack(film, network):
+    stack = film.parent / "film.tif"
+    frames = np.stack([tifffile.imread(path) for path in sorted(film.iterdir())])
+    tifffile.imwrite(stack, frames, photometric="minisblack")
+    assert main(["track", str(stack), str(film.parent / "out"), "--network", network, "--min-size", "20"]) == 0
+    assert len(read_tracks(film.parent / "out/film_RES")) == 2
+
+
+def test_track_links_before_it_leaves_out_the_border(film, network):
+    """The cell is outside of the field at first; it is the same cell when it comes in."""
+    arguments = ["track", str(film), str(film.parent), "--network", network, "--min-size", "20", "--border", "18"]
+    assert main(arguments) == 0
+    assert read_tracks(film.parent / "01_RES").table.tolist() == [[1, 1, 2, 0]]
+
+
+def test_track_links_masks(tmp_path):
+    """Frames of generated cells that all move by 2 px, numbered anew in every frame, with gaps in the numbers."""
+    still = synthetic_cells(1, (96, 120), style="phase", generator=np.random.default_rng(1)).labels[0]
+    generator, largest = np.random.default_rng(0), int(still.max())
+    (tmp_path / "masks").mkdir()
+    for time in range(4):
+        name = np.array([0, *generator.choice(60_000, largest, replace=False) + 1])
+        tifffile.imwrite(
+            tmp_path / f"masks/mask{time:03d}.tif", name[np.roll(still, 2 * time, axis=1)].astype(np.uint16)
+        )
+    assert main(["track", "--masks", str(tmp_path / "masks"), str(tmp_path)]) == 0
+    tracks = read_tracks(tmp_path / "masks_RES")
+    assert largest >= 2
+    assert tracks.table.tolist() == [[number, 0, 3, 0] for number in range(1, largest + 1)]
+    np.testing.assert_array_equal(tracks.labels, [np.roll(tracks.labels[0], 2 * time, axis=1) for time in range(4)])
+
+
+def test_divisions_and_border_of_masks(tmp_path):
+    masks = np.zeros((2, 6, 12), np.uint16)
+    masks[0, 2:4, 1:8], masks[1, 2:4, 1:4], masks[1, 2:4, 5:8] = 9, 9, 4
+    masks[:, 0, 0] = 1
+    tifffile.imwrite(tmp_path / "film.tif", masks)
+    assert main(["track", str(tmp_path / "film.tif"), str(tmp_path), "--masks", "--divisions", "--border", "1"]) == 0
+    tracks, expected = read_tracks(tmp_path / "film_RES"), within_field(link(masks, divisions=True), 1)
+    np.testing.assert_array_equal(tracks.table, expected.table)
+    assert sorted(tracks.table[:, 3].tolist()) == [0, 2, 2]
+
+
+def test_results_are_replaced_only_with_force(film, network, capsys):
+    for command, out in (("segment", film.parent / "cells"), ("track", film.parent)):
+        arguments = [command, str(film), str(out), "--network", network, "--min-size", "20"]
+        assert [main(arguments), main(arguments), main([*arguments, "--force"])] == [0, 2, 0]
+        assert "is not empty (mask000.tif, ...); name another folder, or say --force" in capsys.readouterr().err
+
+
+def test_a_failed_run_leaves_nothing(film, network, capsys):
+    tifffile.imwrite(film / "t002.tif", np.zeros((5, 5), np.uint8))
+    for command in ("segment", "track"):
+        assert main([command, str(film), str(film.parent / "out"), "--network", network]) == 2
+        assert "t002.tif is (5, 5) px uint8, t000.tif is (40, 60) px uint8" in capsys.readouterr().err
+    assert [path for path in (film.parent / "out").glob("**/*") if path.is_file()] == []
+
+
+def test_missing_frames(film, network, capsys):
+    (film / "t001.tif").unlink()
+    assert main(["track", str(film), str(film.parent), "--network", network]) == 2
+    assert "01 lacks the frames [1]; cells cannot be followed across a gap" in capsys.readouterr().err
+    assert names(film.parent) == ["01"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--threshold", "1.5"], "threshold is 1.5"),
+        (["--min-size", "-1"], "min_size is -1"),
+        (["--border", "20"], "border is 20 px; frames of 40 x 60 px allow 0 to 19"),
+        (["--scale", "0"], "scale is 0.0"),
+        (["--rotations", "0"], "rotations is 0; needs at least 1"),
+        (["--device", "abacus"], 'device is "abacus"; choose cpu or cuda'),
+        (["--network", "nothing"], "no network and no file called 'nothing'"),
+    ],
+)
+def test_bad_options_give_one_line(film, network, capsys, options, message):
+    assert main(["track", str(film), str(film.parent), "--network", network, *options]) == 2
+    (line,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("error: "))
+    assert message in line
+    assert names(film.parent) == ["01"]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has the GPU whose absence is tested")
+def test_absent_gpu(film, network, capsys):
+    assert main(["segment", str(film), str(film.parent / "out"), "--network", network, "--device", "cuda"]) == 2
+    assert "PyTorch finds no GPU here; say --device cpu" in capsys.readouterr().err
+
+
+def test_track_needs_a_network_or_masks(film, capsys):
+    with pytest.raises(SystemExit):
+        main(["track", str(film), str(film.parent)])
+    assert "one of the arguments --network --masks is required" in capsys.readouterr().err
