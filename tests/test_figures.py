@@ -9,11 +9,22 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 
 from unet_paper import UNet
 from unet_paper.figures.architecture import plot_architecture, plot_totals
+from unet_paper.figures.cell_tracking import (
+    outline_cells,
+    plot_cells,
+    plot_lifelines,
+    plot_mergers,
+    plot_steps,
+    plot_targets,
+    plot_tracked,
+)
 from unet_paper.figures.introduction import ANCESTORS, plot_ancestors, plot_operations
 from unet_paper.figures.overlap_tile import plot_phases, plot_tiling
+from unet_paper.figures.style import COLOURS
 from unet_paper.trace import trace
 
 FIGURE_1 = [  # channels × side², as the paper's figure has them, in the order of the forward pass
@@ -103,3 +114,58 @@ def test_every_ancestor_is_drawn_with_its_year():
     for entry in ANCESTORS:
         assert set(entry) <= set(drawn)
     assert "U-Net" in drawn
+
+
+FRAME = np.linspace(0, 1, 36).reshape(6, 6)
+CELLS = np.zeros((6, 6), dtype=np.int32)  # two cells that touch, and one that nobody annotated
+CELLS[1:3, 1:5], CELLS[3:5, 1:5], CELLS[5, 0] = 1, 2, -1
+
+
+def painted(axes, colour: str) -> np.ndarray:
+    """Return where a panel is painted in one of the book's colours, (H, W) bool."""
+    layers = [drawn for drawn in axes.images if to_hex(drawn.cmap(0)) == COLOURS[colour]]
+    return ~np.logical_and.reduce([np.ma.getmaskarray(layer.get_array()) for layer in layers])
+
+
+def test_targets_paint_what_is_ignored_and_nothing_else():
+    figure = plot_targets(FRAME, CELLS, CELLS, np.ones((6, 6)))
+    for panel in figure.axes[1:3]:
+        np.testing.assert_array_equal(painted(panel, "quiet"), CELLS == -1)
+
+
+def test_steps_paint_specks_in_the_colour_of_errors():
+    dropped = np.zeros((6, 6), dtype=bool)
+    dropped[0, 5] = True
+    panel = plot_steps(FRAME, FRAME, dropped, np.maximum(CELLS, 0)).axes[2]
+    np.testing.assert_array_equal(painted(panel, "error"), dropped)
+    np.testing.assert_array_equal(panel.images[0].get_array(), (CELLS > 0) | dropped)
+
+
+def test_every_annotated_cell_has_an_outline_of_its_own_even_if_it_touches():
+    axes = plt.subplots()[1]
+    outline_cells(axes, CELLS)
+    assert len(axes.collections) == 2
+
+
+def test_figure_4_has_a_row_per_film_with_the_annotation_on_the_right_only():
+    figure = plot_cells({"one": (FRAME, CELLS, CELLS), "two": (FRAME, CELLS, np.zeros_like(CELLS))})
+    assert [len(panel.collections) for panel in figure.axes] == [0, 2, 0, 0]
+
+
+def test_merged_cells_stand_out_from_the_others():
+    panel = plot_mergers(FRAME, CELLS, {"result": (np.maximum(CELLS, 0), [2])}).axes[1]
+    np.testing.assert_array_equal(painted(panel, "error"), CELLS == 2)
+    np.testing.assert_array_equal(painted(panel, "result"), CELLS == 1)
+
+
+def test_tracks_are_numbered_where_they_are():
+    texts = plot_tracked({"frame 0": (FRAME, np.maximum(CELLS, 0))}).axes[0].texts
+    assert [(text.get_text(), text.get_position()) for text in texts] == [("1", (2.5, 1.5)), ("2", (2.5, 3.5))]
+
+
+def test_lifelines_run_from_the_first_to_the_last_frame():
+    table = np.array([[1, 0, 3, 0], [2, 2, 2, 1]])
+    panel = plot_lifelines({"found": table}).axes[0]
+    ends = [line.get_xdata().tolist() for line in panel.lines]
+    assert ends == [[-0.4, 3.4], [1.6, 2.4]]
+    assert panel.get_title() == "found: 2 tracks"

@@ -1,0 +1,64 @@
+"""The chapter on cells: its live run, the paper's numbers, and what it says of records and data that are not there."""
+
+from __future__ import annotations
+
+import pytest
+from harness import BOOK
+
+from unet_paper.experiments import read_records
+
+pytestmark = pytest.mark.book
+
+UPPER_ROWS_OF_TABLE_2 = [(0.2669, 0.2935), (0.7953, 0.4607), (0.5323, None), (0.83, 0.46), (0.9203, 0.7756)]
+
+
+def test_every_score_lies_between_0_and_1(run_chapter):
+    glued = run_chapter("cell_tracking")
+    for name in ("live_seg", "watershed_seg", "training_seg", "best_training_seg", "pixel_difference"):
+        assert 0 <= glued[name] <= 1, name
+    assert glued["tra"] <= 1
+    assert glued["training_seg"] <= glued["best_training_seg"]
+    assert glued["steps"] == 4
+
+
+def test_the_better_of_dark_and_bright_is_the_threshold_to_beat(run_chapter):
+    assert 0 < run_chapter("cell_tracking")["threshold_error"] <= 0.5
+
+
+def test_the_poorest_frame_is_67_of_the_real_film(run_chapter):
+    glued = run_chapter("cell_tracking")
+    if glued["is_real"]:
+        assert (glued["poorest_frame"], glued["poorest_cells"]) == (67, 3)
+        assert (glued["training_frames"], glued["held_out_frames"], glued["held_out_cells"]) == (9, 9, 97)
+    else:
+        assert glued["poorest_ignored"] == 0  # generated frames are annotated completely
+
+
+def test_no_annotated_cell_is_as_small_as_what_is_dropped(run_chapter):
+    glued = run_chapter("cell_tracking")
+    assert glued["smallest_cell"] > glued["min_size"] == 500
+
+
+def test_rows_of_our_runs_state_the_records_or_that_there_is_none(run_chapter):
+    glued = run_chapter("cell_tracking")
+    for name in ("u373-narrow", "dic-hela-narrow", "u373-full", "dic-hela-full"):
+        scores = [fold["scores"]["none"] for fold in read_records(name)]
+        if not scores:
+            assert glued[f"{name}_none"] == "not recorded yet"
+            continue
+        cells = sum(s["reference_cells"] for s in scores)
+        mean = sum(s["seg"] * s["reference_cells"] for s in scores) / cells
+        assert float(glued[f"{name}_none"].split()[0]) == pytest.approx(mean, abs=5e-5)
+
+
+def test_the_upper_rows_are_those_of_table_2():
+    chapter = (BOOK / "cell_tracking.md").read_text()
+    for row in UPPER_ROWS_OF_TABLE_2:
+        assert "\n".join("  - –" if value is None else f"  - {value:g}" for value in row) in chapter
+
+
+def test_full_run_in_the_book_as_built_finds_cells(built_book):
+    glued = built_book.full_run("cell_tracking")
+    assert glued["pixel_difference"] < 0.5 * glued["threshold_error"]
+    assert glued["live_seg"] > 0.4 or not glued["is_real"]
+    assert glued["watershed_merged"] <= glued["live_merged"]
