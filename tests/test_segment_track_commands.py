@@ -111,6 +111,15 @@ def test_options(film, network, capsys, options, cells):
     assert f"3 frames, {cells} cells" in capsys.readouterr().out
 
 
+def test_advice_where_nothing_is_found(film, network, capsys):
+    for command in ("segment", "track"):
+        assert main([command, str(film), str(film.parent / "out"), "--network", network, "--force"]) == 0
+        summary, advice = capsys.readouterr().out.splitlines()
+        assert summary.startswith("3 frames, 0 cells")
+        assert advice.startswith("No cell has more than 500 px above 0.5: try a smaller --min-size or --threshold")
+    assert names(film.parent / "out/01_RES") == ["mask000.tif", "mask001.tif", "mask002.tif", "res_track.txt"]
+
+
 def test_the_scale_comes_from_the_card(film, tmp_path, capsys):
     """At a hundredth of their size, all frames are one dark pixel: nothing is found."""
     path = tmp_path / "coarse.safetensors"
@@ -118,7 +127,7 @@ def test_the_scale_comes_from_the_card(film, tmp_path, capsys):
     arguments = ["segment", str(film), str(tmp_path / "cells"), "--network", str(path), "--min-size", "20", "--force"]
     assert main(arguments) == 0
     assert main([*arguments, "--scale", "1"]) == 0
-    assert [line.split()[2] for line in capsys.readouterr().out.splitlines()] == ["0", "5"]
+    assert re.findall(r"3 frames, (\d) cells", capsys.readouterr().out) == ["0", "5"]
 
 
 def test_track_writes_the_challenges_layout(film, network, capsys):

@@ -32,7 +32,11 @@ def add_parser(subparsers) -> None:
 def add_options(parser: ArgumentParser) -> None:
     """Add what `segment` and `track` have in common."""
     parser.add_argument(
-        "--threshold", type=float, default=0.5, help="a pixel is cell above this probability (default: %(default)s)"
+        "--threshold",
+        type=float,
+        default=0.5,
+        metavar="P",
+        help="a pixel is cell above this probability (default: %(default)s)",
     )
     parser.add_argument(
         "--min-size", type=int, default=500, metavar="PX", help="drop cells of this many px or fewer (default: 500)"
@@ -45,7 +49,10 @@ def add_options(parser: ArgumentParser) -> None:
         help="drop cells that lie wholly within this many px of the edge (default: 0; the challenge uses 50)",
     )
     parser.add_argument(
-        "--scale", type=float, help="resize images by this factor for the network (default: what it was trained with)"
+        "--scale",
+        type=float,
+        metavar="FACTOR",
+        help="resize images by this factor for the network (default: what it was trained with)",
     )
     parser.add_argument(
         "--rotations", type=int, default=1, metavar="N", help="average over N rotated versions (default: 1; paper: 7)"
@@ -77,6 +84,7 @@ def run(options: Namespace) -> int:
                 write_map(folder / name.replace("mask", "probability"), probability)
             cells += int(labels.max())
     print(f"{len(film)} frames, {cells} cells, {time.monotonic() - start:.1f} s: {options.output}")
+    advise(cells, options)
     return 0
 
 
@@ -87,7 +95,9 @@ def segment_frames(images: np.ndarray, options: Namespace, *, border: int) -> It
     from unet_paper.instances import instances
     from unet_paper.networks import load_network, network_card
     from unet_paper.predict import predict_probability
+    from unet_paper.tracking import check_border
 
+    check_border(options.border, images.shape[1:])
     check_device(options.device)
     net = load_network(options.network)
     how = {name: getattr(options, name) for name in ("rotations", "flips", "device", "precision")}
@@ -96,6 +106,15 @@ def segment_frames(images: np.ndarray, options: Namespace, *, border: int) -> It
         probability = predict_probability(net, image, progress=False, **how)[1]
         cells = instances(probability, threshold=options.threshold, min_size=options.min_size, border=border)
         yield probability, cells
+
+
+def advise(cells: int, options: Namespace) -> None:
+    """Say what to try where nothing was found."""
+    if cells == 0:
+        print(
+            f"No cell has more than {options.min_size} px above {options.threshold:g}: try a smaller --min-size or "
+            "--threshold, or look at the maps that segment --probability writes."
+        )
 
 
 def check_device(name: str) -> None:

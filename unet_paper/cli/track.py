@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from unet_paper.cli.segment import FRAMES_HELP, NETWORK_HELP, add_options, segment_frames
+from unet_paper.cli.segment import FRAMES_HELP, NETWORK_HELP, add_options, advise, segment_frames
 
 
 def add_parser(subparsers) -> None:
@@ -22,7 +22,9 @@ def add_parser(subparsers) -> None:
         "first frame, last frame (counted from 0), parent. All or nothing: a failed run leaves no folder behind.",
     )
     parser.add_argument("frames", type=Path, metavar="FRAMES", help=FRAMES_HELP)
-    parser.add_argument("output", type=Path, metavar="OUTPUT", help="where to put the result, a folder FRAMES_RES")
+    parser.add_argument(
+        "output", type=Path, metavar="OUTPUT", help="where to put the result, a folder named after FRAMES: 01_RES"
+    )
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--network", metavar="NAME", help=NETWORK_HELP)
     source.add_argument(
@@ -52,6 +54,8 @@ def run(options: Namespace) -> int:
     cells = sum(len(np.unique(frame[frame > 0])) for frame in tracks.labels)
     seconds = time.monotonic() - start
     print(f"{len(tracks.labels)} frames, {cells} cells, {len(tracks)} tracks, {seconds:.1f} s: {folder}")
+    if not options.masks:
+        advise(cells, options)
     return 0
 
 
@@ -64,10 +68,8 @@ def result_folder(frames: Path, output: Path) -> Path:
 def find_cells(options: Namespace) -> list[np.ndarray]:
     """Return the cells (H, W) int32 of every frame: those of the masks, or what the network finds."""
     from unet_paper.datasets.films import load_film, load_masks
-    from unet_paper.tracking import check_border
 
     if options.masks:
         return list(load_masks(options.frames))
     images = load_film(options.frames).images
-    check_border(options.border, images.shape[1:])  # now, not after minutes of work
     return [cells for _, cells in segment_frames(images, options, border=0)]
