@@ -89,7 +89,7 @@ def plot_ancestors() -> mpl.figure.Figure:
         axes.text(0.08, y, year, va="center", fontsize=11.5, weight="bold", color=COLOURS["quiet"])
         _box(axes, (0.62, y - 0.41), (2.62, 0.82), name, does, COLOURS["image"])
         axes.text(
-            5.32, y + 0.07, gives, ha="right", va="bottom", fontsize=9.5, color=COLOURS["result"], linespacing=1.1
+            5.32, y + 0.07, gives, ha="right", va="bottom", fontsize=10.5, color=COLOURS["result"], linespacing=1.1
         )
         axes.plot([3.3, 5.5], [y, y], color=COLOURS["result"], lw=2)
     arrow = FancyArrowPatch(

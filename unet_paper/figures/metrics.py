@@ -59,10 +59,10 @@ def plot_pictures(pictures: dict[str, tuple[np.ndarray, str]], *, columns: int =
         Pictures per row.
     """
     rows = -(-len(pictures) // columns)
-    figure, all_axes = plt.subplots(rows, columns, figsize=(7.0, 1.95 * rows), squeeze=False)
+    figure, all_axes = plt.subplots(rows, columns, figsize=(7.0, 2.15 * rows), squeeze=False)
     for axes, (title, (mask, text)) in zip(all_axes.flat, pictures.items(), strict=False):
         draw_mask(axes, mask, title=title)
-        axes.set_xlabel(text, loc="left", fontsize=8.5)
+        axes.set_xlabel(text, loc="left", fontsize=10.5)
     for axes in all_axes.flat[len(pictures) :]:
         axes.set_visible(False)
     return figure
@@ -154,7 +154,7 @@ def _number_flips(axes: mpl.axes.Axes, flips: np.ndarray, number: int, mask: np.
     for order, (at, y, x) in enumerate(flips, start=1):
         if at == number:
             colour = COLOURS["image"] if mask[y, x] else "white"
-            axes.text(x, y, str(order), ha="center", va="center", fontsize=7.5, color=colour)
+            axes.text(x, y, str(order), ha="center", va="center", fontsize=10, color=colour)
 
 
 def _mark_errors(axes: mpl.axes.Axes, warp: Warp) -> None:
@@ -164,7 +164,7 @@ def _mark_errors(axes: mpl.axes.Axes, warp: Warp) -> None:
         for y, x in np.argwhere(warp.errors == ERRORS.index(name)):
             axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, color=ERROR_COLOURS[name]))
     keys = [Patch(color=ERROR_COLOURS[name], label=name.replace("_", " ")) for name in found]
-    axes.legend(handles=keys, loc="upper left", bbox_to_anchor=(0, -0.02), ncols=len(keys), fontsize=8.5)
+    axes.legend(handles=keys, loc="upper left", bbox_to_anchor=(0, -0.02), ncols=len(keys), fontsize=10.5)
 
 
 def _outline(axes: mpl.axes.Axes, cells: np.ndarray) -> None:

@@ -37,8 +37,8 @@ def use_book_style() -> None:
             "figure.figsize": (7.0, 3.6),  # inches; 7 in is the width of the text column
             "figure.constrained_layout.use": True,
             "figure.facecolor": "white",
-            "font.size": 9.5,
-            "axes.titlesize": 10,
+            "font.size": 11,  # a phone shows 7 in on 360 px: smaller text could not be read there
+            "axes.titlesize": 11.5,
             "axes.titleweight": "normal",
             "axes.titlelocation": "left",
             "axes.edgecolor": COLOURS["ink"],

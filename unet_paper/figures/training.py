@@ -135,11 +135,11 @@ def plot_learning(losses: Mapping[str, np.ndarray], constant: float, window: int
     window : int
         For the label of the axis.
     """
-    figure, axes = plt.subplots(figsize=(WIDTH, 3.4))
+    figure, axes = plt.subplots(figsize=(WIDTH, 4.0))
     _curves(axes, losses, start=window)
     axes.axhline(constant, color=COLOURS["quiet"], linestyle="--", label="best map without structure")
     axes.set(xlabel="step", ylabel=f"loss, mean of {window} steps")
-    axes.legend()
+    figure.legend(ncols=2, loc="outside upper left")  # not within the axes: curves come and go everywhere
     return figure
 
 
