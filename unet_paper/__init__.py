@@ -2,6 +2,7 @@
 
 import importlib
 
+from unet_paper.caffe import load_caffemodel
 from unet_paper.checks import IGNORE
 from unet_paper.datasets import (
     Dataset,
@@ -14,6 +15,7 @@ from unet_paper.datasets import (
 )
 from unet_paper.loss import weighted_cross_entropy
 from unet_paper.model import UNet
+from unet_paper.networks import load_network, network_card, save_network
 from unet_paper.predict import predict_probability
 from unet_paper.tiling import predict_scores
 from unet_paper.train import PAPER, SHORT_RUN, History, TrainConfig, train
@@ -29,10 +31,14 @@ __all__ = [
     "UNet",
     "cell_frames",
     "em_sections",
+    "load_caffemodel",
     "load_cell_tracking",
     "load_isbi2012",
+    "load_network",
+    "network_card",
     "predict_probability",
     "predict_scores",
+    "save_network",
     "separate_touching",
     "synthetic_cells",
     "synthetic_em",

@@ -121,6 +121,12 @@ class UNet(nn.Module):
         self.reset_parameters()
 
     @property
+    def settings(self) -> dict:
+        """What `UNet(**settings)` needs to build a network of the same shape."""
+        names = ("in_channels", "num_classes", "base_channels", "depth", "variant")
+        return {**{name: getattr(self, name) for name in names}, "dropout": self.dropout.p}
+
+    @property
     def stride(self) -> int:
         """Input pixels per pixel of the deepest map, 2^depth (16): images shifted by it give scores shifted by it."""
         return 2**self.depth

@@ -11,7 +11,7 @@ import signal
 import sys
 
 from tests.train.tiny import CONFIG, bright_squares, tiny_net
-from unet_paper.train import checkpoint, loop
+from unet_paper.train import loop
 
 
 def die() -> None:
@@ -31,13 +31,13 @@ def die_in_step(number: int) -> None:
 
 def die_in_move(count: int) -> None:
     """Arrange death instead of move number `count` of a file."""
-    move, moves = checkpoint.os.replace, []
+    move, moves = os.replace, []
 
     def fatal(source, target):
         moves.append(target)
         return die() if len(moves) == count else move(source, target)
 
-    checkpoint.os.replace = fatal
+    os.replace = fatal
 
 
 if __name__ == "__main__":

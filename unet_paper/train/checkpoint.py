@@ -1,24 +1,19 @@
 """Checkpoints: a training run on disk, whole or not at all.
 
-A checkpoint is a safetensors file: plain numbers, nothing in it can run. It is written to a temporary file first and
-moved into place when complete; the one before is kept beside it, with `.previous` behind its name. A checksum over all
-numbers tells a damaged file from a good one.
+The one before is kept beside it, with `.previous` behind its name, for the case that the newest is damaged.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import warnings
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from unet_paper.tensor_files import TensorFileError, read_tensors, write_tensors
 from unet_paper.train.history import History
 
 FORMAT = "unet_paper checkpoint 1"
@@ -55,17 +50,8 @@ def save_checkpoint(path: Path, net: nn.Module, optimiser: Optimizer, history: H
     Random generators need no place in the file: every tile and every dropped activation follows from the seed and the
     number of the step.
     """
-    tensors = _as_tensors(net, optimiser)
-    metadata = {"format": FORMAT, "history": history.to_json(), "network": json.dumps(_settings(net))}
-    metadata["sha256"] = _checksum(tensors, metadata)
-    unfinished = path.with_name(path.name + ".part")
-    with open(unfinished, "wb") as file:
-        file.write(save(tensors, metadata))
-        file.flush()
-        os.fsync(file.fileno())  # the numbers are on the disk before the name points to them
-    if path.exists():
-        os.replace(path, previous(path))
-    os.replace(unfinished, path)
+    metadata = {"format": FORMAT, "history": history.to_json(), "network": json.dumps(net.settings)}
+    write_tensors(path, _as_tensors(net, optimiser), metadata, keep=previous(path))
 
 
 def restore_checkpoint(path: Path, net: nn.Module, optimiser: Optimizer) -> History | None:
@@ -114,22 +100,9 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         If the file is truncated, altered, or not a checkpoint of this module.
     """
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} is damaged ({error})") from error
-    if metadata.get("format") != FORMAT:
-        raise CheckpointError(f"{path} is not a training checkpoint: format {metadata.get('format')!r}, not {FORMAT!r}")
-    if metadata.pop("sha256", None) != _checksum(tensors, metadata):
-        raise CheckpointError(f"{path} is damaged (its checksum does not fit its content)")
-    return tensors, metadata
-
-
-def _settings(net: nn.Module) -> dict:
-    """Return what `UNet(...)` needs to build the same network again."""
-    names = ("in_channels", "num_classes", "base_channels", "depth", "variant")
-    return {**{name: getattr(net, name) for name in names}, "dropout": net.dropout.p}
+        return read_tensors(path, format=FORMAT, what="a training checkpoint")
+    except TensorFileError as error:
+        raise CheckpointError(str(error)) from error
 
 
 def _as_tensors(net: nn.Module, optimiser: Optimizer) -> dict[str, Tensor]:
@@ -139,16 +112,8 @@ def _as_tensors(net: nn.Module, optimiser: Optimizer) -> dict[str, Tensor]:
     return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
 
 
-def _checksum(tensors: dict[str, Tensor], metadata: dict[str, str]) -> str:
-    digest = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
-    for name in sorted(tensors):
-        digest.update(f"{name} {tensors[name].dtype} {tuple(tensors[name].shape)}".encode())
-        digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()
-
-
 def _load_tensors(path: Path, tensors: dict, metadata: dict, net: nn.Module, optimiser: Optimizer) -> None:
-    saved, wanted = json.loads(metadata["network"]), _settings(net)
+    saved, wanted = json.loads(metadata["network"]), net.settings
     if saved != wanted:
         differ = [f"{name} {saved[name]} there, {wanted[name]} here" for name in saved if saved[name] != wanted[name]]
         raise CheckpointError(f"{path} belongs to another network ({', '.join(differ)}); build that one")

@@ -1,0 +1,5 @@
+"""Stub."""
+
+
+def load_caffemodel(path):
+    raise NotImplementedError
