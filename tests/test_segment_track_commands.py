@@ -200,7 +200,7 @@ def test_a_failed_run_leaves_nothing(film, network, capsys):
 def test_missing_frames(film, network, capsys):
     (film / "t001.tif").unlink()
     assert main(["track", str(film), str(film.parent), "--network", network]) == 2
-    assert "01 lacks the frames [1]; cells cannot be followed across a gap" in capsys.readouterr().err
+    assert "01 lacks the frames 1; cells cannot be followed across a gap" in capsys.readouterr().err
     assert names(film.parent) == ["01"]
 
 

@@ -104,7 +104,9 @@ def refuse_gaps(files: dict[int, Path], *, first: int) -> None:
     missing = sorted(set(range(first, max(files) + 1)) - set(files))
     if missing:
         folder = next(iter(files.values())).parent
-        raise FileNotFoundError(f"{folder} lacks the frames {missing}; cells cannot be followed across a gap")
+        raise FileNotFoundError(
+            f"{folder} lacks the frames {_as_ranges(missing)}; cells cannot be followed across a gap"
+        )
 
 
 def read_stack(files: dict[int, Path]) -> np.ndarray:
@@ -146,6 +148,12 @@ def _read_image(path: Path) -> np.ndarray:
     if pixels.ndim != 2:
         raise ValueError(f"{path} holds an array of shape {pixels.shape}; needs one grey image (H, W); {FIX}")
     return pixels
+
+
+def _as_ranges(numbers: list[int]) -> str:
+    """Write ascending numbers as people do: 2-4, 8."""
+    runs = np.split(np.array(numbers), np.flatnonzero(np.diff(numbers) > 1) + 1)
+    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)
 
 
 def _is_image(path: Path) -> bool:
