@@ -36,18 +36,15 @@ from unet_paper.experiments.record import circumstances, results_folder, write_j
 from unet_paper.model import UNet
 from unet_paper.predict import predict_probability
 from unet_paper.train import PAPER, SHORT_RUN, TrainConfig, train
+from unet_paper.train.memory import clear_peak, kept_bytes, peak_bytes, training_bytes
 from unet_paper.train.stages import (
-    clear_peak,
     compare_precisions,
-    kept_bytes,
     measure_plain_step,
     measure_step,
-    peak_bytes,
     prepared_step,
     step_seconds,
     synchronise,
     tf32,
-    training_bytes,
 )
 from unet_paper.train.step import ReplayedStep, gpu_settings
 from unet_paper.train.tiles import prepare_tiles

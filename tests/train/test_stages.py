@@ -13,16 +13,15 @@ from benchmarks import gpu
 from tests.train.tiny import CONFIG, bright_squares, same_numbers, tiny_net
 from unet_paper.model import UNet
 from unet_paper.trace import POOLING, trace
+from unet_paper.train.memory import kept_bytes, training_bytes
 from unet_paper.train.stages import (
     STAGES,
     compare_precisions,
-    kept_bytes,
     matrix_rate,
     measure_plain_step,
     measure_step,
     step_flop,
     tf32,
-    training_bytes,
 )
 from unet_paper.train.tiles import prepare_tiles
 

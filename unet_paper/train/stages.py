@@ -1,4 +1,4 @@
-"""Where the time of a training step goes: seconds per stage, the least that its operations need, and memory.
+"""Where the time of a training step goes: seconds per stage, and the least that its operations need.
 
 Everything here measures the parts that `unet_paper.train` is made of, on whatever device the network is.
 """
@@ -20,6 +20,7 @@ from unet_paper.loss import weighted_cross_entropy
 from unet_paper.model import UNet
 from unet_paper.trace import trace
 from unet_paper.train.config import TrainConfig
+from unet_paper.train.memory import clear_peak, kept_bytes, peak_bytes
 from unet_paper.train.step import DTYPES, WARM_UP, ReplayedStep, Step, gpu_settings, make_optimiser, mean_energy
 from unet_paper.train.tiles import Batch, TrainingTiles, mixed_seed, prepare_tiles
 
@@ -165,44 +166,6 @@ def matrix_rate(device: torch.device | str, precision: str, *, side: int | None 
     return 2 * side**3 / min(times)
 
 
-def kept_bytes(net: UNet, tile: int, *, precision: str = "float32") -> int:
-    """Count what one forward pass keeps in memory for the backward pass.
-
-    Counted on torch's "meta" device, which has shapes and no numbers, so it takes neither memory nor a GPU. The
-    weights themselves do not count, their copies in 16 bits do. The loss and the work space of single operations come
-    on top.
-
-    Parameters
-    ----------
-    net : UNet
-        The network.
-    tile : int
-        Side of the input tile in px, a legal one.
-    precision : {"float32", "bfloat16"}
-        Of the convolutions.
-    """
-    twin = copy.deepcopy(net).to("meta", DTYPES[precision]).train()
-    kept: dict[int, torch.UntypedStorage] = {}  # by address, and held, so that an address stays its own
-
-    def note(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        kept[storage._cdata] = storage
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        twin(torch.empty(1, net.in_channels, tile, tile, device="meta", dtype=DTYPES[precision]))
-    if precision == "float32":
-        for parameter in twin.parameters():
-            kept.pop(parameter.untyped_storage()._cdata, None)
-    return sum(storage.nbytes() for storage in kept.values())
-
-
-def training_bytes(net: UNet, tile: int, *, precision: str = "float32") -> int:
-    """Count the least memory of a training step with momentum: `kept_bytes`, weights, gradients, running sum."""
-    weights = sum(parameter.numel() for parameter in net.parameters())
-    return kept_bytes(net, tile, precision=precision) + 3 * 4 * weights
-
-
 def compare_precisions(net: UNet, tiles: Batch) -> dict[str, dict[str, float]]:
     """Compare scores and loss in lower precision with those in float32, on the same tiles.
 
@@ -284,17 +247,6 @@ def timed_stages(step: Step, tiles: TrainingTiles, number: int) -> list[float]:
     marks.append(_mark(device))
     synchronise(device)
     return [_between(*pair) for pair in pairwise(marks)]
-
-
-def clear_peak(device: torch.device) -> None:
-    """Start to look for the peak of memory anew, on a GPU."""
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-
-
-def peak_bytes(device: torch.device) -> int | None:
-    """Return the most memory that tensors took at once since `clear_peak`; None on a CPU."""
-    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
 
 
 def synchronise(device: torch.device) -> None:
