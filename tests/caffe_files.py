@@ -1,30 +1,17 @@
 """Writes the authors' network as Caffe files (prototxt and binary weights), so that another program can read it.
 
-Only what the tests need of the two formats: `NetParameter.layer` (field 100) with name, type and blobs; layer names
-and blob shapes as in the authors' release (facts of that file).
+Only what the tests need of the formats: `NetParameter.layer` (field 100) or, as older files have it, `layers` (field
+2), with name, type and blobs; layer names and blob shapes as in the authors' release (facts of that file).
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 
 import numpy as np
 from torch import nn
 
-
-def named_layers(net: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Yield every convolution of a U-Net with its name in the authors' file, from input to output."""
-    for level, block in enumerate(net.down):
-        yield f"conv_d{level}a-b", block[0]
-        yield f"conv_d{level}b-c", block[2]
-    for index, (upsample, block) in enumerate(zip(net.upsample, net.up, strict=True)):
-        level = net.depth - 1 - index
-        above = f"d{net.depth}c" if index == 0 else f"u{level + 1}d"
-        yield f"upconv_{above}_u{level}a", upsample[0]
-        yield f"conv_u{level}b-c", block[0]
-        yield f"conv_u{level}c-d", block[2]
-    yield "conv_u0d-score", net.score
+from unet_paper.caffe import named_layers
 
 
 def prototxt(net: nn.Module, size: int) -> str:
@@ -64,9 +51,42 @@ def prototxt(net: nn.Module, size: int) -> str:
     return head + f"input_dim: {size}\ninput_dim: {size}\n" + "\n".join(layers) + "\n"
 
 
-def caffemodel(net: nn.Module) -> bytes:
-    """Return the weights as a binary `NetParameter` with one `LayerParameter` per convolution."""
-    return b"".join(_field(100, _layer(name, layer)) for name, layer in named_layers(net))
+def caffemodel(net: nn.Module, *, old: bool = False) -> bytes:
+    """Return the weights as a binary `NetParameter` with one message per convolution, in the newer or the old form."""
+    write, number = (old_layer, 2) if old else (new_layer, 100)
+    layers = [field(number, write(name, layer, arrays_of(layer))) for name, layer in named_layers(net)]
+    without_weights = field(number, field(4 if old else 1, b"relu"))
+    return field(1, b"u-net") + without_weights + b"".join(layers)
+
+
+def arrays_of(layer: nn.Module) -> list[np.ndarray]:
+    """Return weights and biases."""
+    return [parameter.detach().numpy() for parameter in (layer.weight, layer.bias)]
+
+
+def new_layer(name: str, layer: nn.Module, arrays: list[np.ndarray]) -> bytes:
+    """LayerParameter: name = 1, type = 2, blobs = 7."""
+    kind = b"Deconvolution" if isinstance(layer, nn.ConvTranspose2d) else b"Convolution"
+    return field(1, name.encode()) + field(2, kind) + b"".join(field(7, new_blob(array)) for array in arrays)
+
+
+def old_layer(name: str, layer: nn.Module, arrays: list[np.ndarray]) -> bytes:
+    """V1LayerParameter: name = 4, type = 5 (CONVOLUTION 4, DECONVOLUTION 39), blobs = 6."""
+    kind = number_field(5, 39 if isinstance(layer, nn.ConvTranspose2d) else 4)
+    return b"".join(field(6, old_blob(array)) for array in arrays) + field(4, name.encode()) + kind
+
+
+def new_blob(array: np.ndarray) -> bytes:
+    """BlobProto: packed float data = 5, shape = 7 (BlobShape: packed int64 dim = 1)."""
+    shape = field(1, b"".join(varint(n) for n in array.shape))
+    return field(5, array.astype("<f4").tobytes()) + field(7, shape)
+
+
+def old_blob(array: np.ndarray) -> bytes:
+    """BlobProto: num = 1, channels = 2, height = 3, width = 4, packed float data = 5; a bias is (1, 1, 1, n)."""
+    shape = (1,) * (4 - array.ndim) + array.shape
+    sides = b"".join(number_field(number, n) for number, n in enumerate(shape, 1))
+    return sides + field(5, array.astype("<f4").tobytes())
 
 
 def _skip_size(size: int, level: int) -> int:
@@ -75,24 +95,18 @@ def _skip_size(size: int, level: int) -> int:
     return size - 4
 
 
-def _layer(name: str, layer: nn.Module) -> bytes:
-    kind = b"Deconvolution" if isinstance(layer, nn.ConvTranspose2d) else b"Convolution"
-    blobs = [_blob(parameter.detach().numpy()) for parameter in (layer.weight, layer.bias)]
-    return _field(1, name.encode()) + _field(2, kind) + b"".join(_field(7, blob) for blob in blobs)
-
-
-def _blob(values: np.ndarray) -> bytes:
-    """BlobProto: packed float data = 5, shape = 7 (BlobShape: packed int64 dim = 1)."""
-    shape = _field(1, b"".join(_varint(n) for n in values.shape))
-    return _field(5, values.astype("<f4").tobytes()) + _field(7, shape)
-
-
-def _field(number: int, payload: bytes) -> bytes:
+def field(number: int, payload: bytes) -> bytes:
     """Return a length-delimited protobuf field."""
-    return _varint(number << 3 | 2) + _varint(len(payload)) + payload
+    return varint(number << 3 | 2) + varint(len(payload)) + payload
 
 
-def _varint(n: int) -> bytes:
+def number_field(number: int, n: int) -> bytes:
+    """Return a protobuf field that holds a whole number >= 0."""
+    return varint(number << 3) + varint(n)
+
+
+def varint(n: int) -> bytes:
+    """Return a whole number >= 0, 7 bits a byte, the lowest first."""
     groups = []
     while True:
         groups.append(n & 0x7F)
