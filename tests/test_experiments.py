@@ -53,7 +53,7 @@ def test_without_the_border_term_only_w0_differs():
 
 
 def test_em_folds_hold_out_contiguous_blocks_that_cover_the_stack(monkeypatch):
-    stack = synthetic_em(30, (8, 8), generator=np.random.default_rng(0))
+    stack = synthetic_em(30, (32, 32), generator=np.random.default_rng(0))
     monkeypatch.setattr(plan, "load_isbi2012", lambda split, root: stack)
     folds = [load_fold("em", fold) for fold in range(5)]
     assert folds[4][1].frames == (24, 25, 26, 27, 28, 29)

@@ -13,6 +13,7 @@ from unet_paper.datasets import (
     synthetic_cells,
     synthetic_em,
 )
+from unet_paper.instances import instances
 from unet_paper.loss import weighted_cross_entropy
 from unet_paper.model import UNet
 from unet_paper.networks import load_network, network_card, save_network
@@ -31,6 +32,8 @@ __all__ = [
     "UNet",
     "cell_frames",
     "em_sections",
+    "instances",
+    "link",
     "load_caffemodel",
     "load_cell_tracking",
     "load_isbi2012",
@@ -48,8 +51,11 @@ __all__ = [
 ]
 
 
+# Imported on first use: the weight map brings numba's compiler, linking brings scikit-image's measures.
+_LATER = {"link": "tracking", "separate_touching": "weightmap", "weight_map": "weightmap"}
+
+
 def __getattr__(name: str):
-    """Import the weight map on first use: it brings numba's compiler, which nothing else here needs."""
-    if name in ("separate_touching", "weight_map"):
-        return getattr(importlib.import_module("unet_paper.weightmap"), name)
+    if name in _LATER:
+        return getattr(importlib.import_module(f"unet_paper.{_LATER[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -78,6 +78,7 @@ def run_fold(
         progress=progress,
         device=device,
     )
+    net.half().float()  # as `save_network` rounds it: the scores are those of the file
     scores, prediction = measure(experiment, net, held_out, progress=progress)
     record = {
         "format": FORMAT,
