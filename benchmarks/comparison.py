@@ -49,7 +49,8 @@ class Comparison:
     @property
     def goal(self) -> str:
         """The goals in words."""
-        goals = {"≥ {:g} times": self.goal_ratio, "≤ {:g} ms": self.goal_ms, "apart ≤ {:g}": self.goal_apart}
+        apart = "apart ≤ {:g}" if self.goal_apart else "equal"
+        goals = {"≥ {:g} times": self.goal_ratio, "≤ {:g} ms": self.goal_ms, apart: self.goal_apart}
         return ", ".join(text.format(goal) for text, goal in goals.items() if goal is not None)
 
     @property

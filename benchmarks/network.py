@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from benchmarks.comparison import Comparison, medians
-from unet_paper.datasets import Dataset, em_sections
-from unet_paper.datasets.folders import repository
+from unet_paper.datasets import Dataset, em_sections, synthetic_em
 from unet_paper.loss import weighted_cross_entropy
 from unet_paper.model import UNet
+from unet_paper.networks import load_network
 from unet_paper.tiling import evaluating, predict_scores
 
 TILE = 572  # px, the paper's input
@@ -46,7 +46,7 @@ def measure(*, quick: bool = False, rounds: int = 5, network: str | os.PathLike 
         pixels with another class and its pixel error; ``comparisons``: rows of `Comparison`.
     """
     tile, wide, narrow = (188, 8, 4) if quick else (TILE, 64, 16)
-    agreement = measure_agreement(None if quick and network is None else network or NETWORK)
+    agreement = measure_agreement(network, quick=quick)
     rows = [
         compare_forward(wide, tile, rounds=rounds, apart=agreement["other_class"], with_goals=not quick),
         compare_training_step(wide, tile, rounds=rounds),
@@ -133,18 +133,20 @@ def described(tile: int) -> str:
     return f"{tile} × {tile} px, threads: {torch.get_num_threads()}"
 
 
-def measure_agreement(network: str | os.PathLike | None) -> dict:
+def measure_agreement(network: str | os.PathLike | None, *, quick: bool = False) -> dict:
     """Return the share of pixels to which bfloat16 gives another class than float32, on held-out EM sections."""
-    if network is None:
-        return no_agreement("not asked for")
-    if network == NETWORK and not (repository() / "data" / "models" / f"{NETWORK}.safetensors").exists():
+    if quick and network is None:
+        return no_agreement("a quick run asks one only if --network PATH names it")
+    try:
+        net = load_network(network or NETWORK)
+    except FileNotFoundError:
+        if network is not None:
+            raise
         return no_agreement(f"data/models/{NETWORK}.safetensors is missing; name a trained network with --network PATH")
-    from unet_paper.networks import load_network  # here: all other rows do without
-
-    net, sections = load_network(network), held_out_sections()
+    sections = synthetic_em(count=1) if quick else em_sections().subset(HELD_OUT)
     plain, ours = (classes(net, sections, precision=precision) for precision in ("float32", "bfloat16"))
     return {
-        "network": Path(network).stem,
+        "network": Path(network or NETWORK).stem,
         "base_channels": net.base_channels,
         "source": sections.source,
         "sections": list(sections.frames),
@@ -157,11 +159,6 @@ def measure_agreement(network: str | os.PathLike | None) -> dict:
 def no_agreement(why_not: str) -> dict:
     """Return an agreement that was not measured, and why."""
     return {"network": None, "other_class": None, "pixel_error": None, "why_not": why_not}
-
-
-def held_out_sections() -> Dataset:
-    """Return the last three EM sections, real or generated."""
-    return em_sections().subset(HELD_OUT)
 
 
 def classes(net: UNet, sections: Dataset, *, precision: str) -> np.ndarray:

@@ -188,11 +188,11 @@ def plot_balance(pixels: Sequence[float], together: Sequence[float]) -> mpl.figu
     pixels, together : sequence of float
         Share of membranes and of cells among the annotated pixels, and in their total weight.
     """
-    figure, axes = plt.subplots(figsize=(WIDTH, 1.9))
+    figure, axes = plt.subplots(figsize=(WIDTH, 2.1))
     for y, parts in enumerate((together, pixels)):
         axes.barh([y, y], parts, left=[0, parts[0]], color=[COLOURS["quiet"], COLOURS["label"]], height=0.6)
-        axes.text(parts[0] / 2, y, f"membrane {parts[0]:.0%}", ha="center", va="center")
-        axes.text(parts[0] + parts[1] / 2, y, f"cells {parts[1]:.0%}", ha="center", va="center")
+        axes.text(parts[0] / 2, y, f"membrane\n{parts[0]:.0%}", ha="center", va="center")
+        axes.text(parts[0] + parts[1] / 2, y, f"cells\n{parts[1]:.0%}", ha="center", va="center")
     axes.set(yticks=[1, 0], yticklabels=["pixels", "weight $w_c$"], xlim=(0, 1), xticks=[])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
