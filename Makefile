@@ -46,7 +46,7 @@ help:
 	@echo "make book       environment, all chapters executed, pages in _build/html"
 	@echo "make test       environment, every check (lint, unit tests, chapters, notebooks, strict build)"
 	@echo "make notebooks  book/*.ipynb written anew from an execution"
-	@echo "make bench      the benchmark table, as JSON"
+	@echo "make bench      the benchmark table (to record it: see book/benchmarks.md)"
 	@echo "make lint       ruff"
 	@echo "make lock       constraints.txt written anew from pyproject.toml"
 	@echo "make clean      removes _build"
