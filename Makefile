@@ -8,7 +8,7 @@ VENV ?= .venv
 READY := $(VENV)/.ready
 RUN := $(VENV)/bin/python
 
-.PHONY: help book test notebooks lint bench lock clean
+.PHONY: help book test notebooks lint bench gpu lock clean
 
 book: $(READY)
 	@$(RUN) book/build.py html
@@ -27,6 +27,15 @@ lint: $(READY)
 
 bench: $(READY)
 	@$(RUN) -m benchmarks
+
+# On a machine with a CUDA GPU and a CUDA build of PyTorch (README); choose runs with GPU_RUNS="em-full ...".
+# An interrupted run goes on where it was. What it writes lies in runs/, beside the records of the book.
+GPU_RUNS ?= em-full-adam em-full u373-full dic-hela-full
+
+gpu: $(READY)
+	@mkdir -p runs
+	@$(RUN) -m benchmarks.gpu --output runs/gpu_benchmark.json
+	@$(RUN) -m unet_paper reproduce $(GPU_RUNS) --device cuda --output runs
 
 # The full list of versions, after a change of the pins in pyproject.toml
 lock:
@@ -47,6 +56,7 @@ help:
 	@echo "make test       environment, every check (lint, unit tests, chapters, notebooks, strict build)"
 	@echo "make notebooks  book/*.ipynb written anew from an execution"
 	@echo "make bench      the benchmark table (to record it: see book/benchmarks.md)"
+	@echo "make gpu        the measurements and full-size runs that need a GPU, into runs/"
 	@echo "make lint       ruff"
 	@echo "make lock       constraints.txt written anew from pyproject.toml"
 	@echo "make clean      removes _build"

@@ -5,16 +5,20 @@ with `--device cpu` (minutes). `--quick` rehearses every part on a narrow networ
 writes only where `--output` says. The record is written anew after every part, and a part that fails leaves its
 error in it and lets the others go on.
 
-Half an hour on a rented GPU is best spent in this order:
+Half an hour on a rented GPU is best spent in this order; the minutes are guesses until somebody has measured them.
 
-1. `python -m pytest tests/train/test_step.py` (20 s): the tests that need a GPU. They say whether a recorded step
-   computes what an ordinary one does, and whether the loop ever waits.
-2. `python -m benchmarks.gpu --quick --output /tmp/quick.json` (1 min): does every part run there?
-3. `python -m benchmarks.gpu` (3 min): the record. Look at `step.bfloat16.stage_seconds` and at `kernels`: what takes
-   longest is what to mend. `step.bfloat16.host_seconds` above `step_seconds` / 2 means that the host is the bottleneck.
-4. `python -m unet_paper reproduce em-full-adam --device cuda` (4 min), then `em-full --fold 4` (10 min): the runs of
-   the EM chapter, then `u373-full` and `dic-hela-full` as time allows. Each fold writes its record when it is done, and
-   an interrupted one goes on from its checkpoint.
+1. `python -m pytest tests/train/test_step.py` (half a minute): the tests that need a GPU. They say whether a recorded
+   step computes what an ordinary one does, and whether the loop ever waits.
+2. `python -m benchmarks.gpu --quick --output /tmp/quick.json` (1 minute): does every part run there? Look for "error".
+3. `python -m benchmarks.gpu --output runs/gpu_benchmark.json` (3 minutes): the record. `step.bfloat16.stage_seconds` and
+   `kernels` say what takes longest. Where `step.bfloat16.host_seconds` comes near `step_seconds`, the host is what
+   holds up the step; `loop.waits` must be 0.
+4. `python -m unet_paper reproduce em-full-adam --device cuda` (4 minutes), then `em-full --fold 4` (10 minutes): the
+   runs of the EM chapter; then `u373-full` and `dic-hela-full` as time allows. Each fold writes its record when it is
+   done, and an interrupted one goes on from its checkpoint.
+
+`make gpu` does 3 and 4 without looking in between. Records that belong to the book are copied from `runs` to
+`data/results`.
 """
 
 from __future__ import annotations

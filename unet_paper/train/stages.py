@@ -59,11 +59,12 @@ def measure_step(
     with gpu_settings(device), torch.random.fork_rng([device] if device.type == "cuda" else []):
         step, tiles = prepared_step(net, dataset, config, device)
         clear_peak(device)
-        ordinary, _ = step_seconds(step, tiles, repeats)
+        ordinary, host = step_seconds(step, tiles, repeats)
         peak = peak_bytes(device)
         stages = [timed_stages(step, tiles, number) for number in range(repeats)]
-        replayed = ReplayedStep(step) if device.type == "cuda" else step
-        whole, host = step_seconds(replayed, tiles, repeats)
+        whole = ordinary
+        if device.type == "cuda":
+            whole, host = step_seconds(ReplayedStep(step), tiles, repeats)
         reserved = torch.cuda.memory_reserved(device) if device.type == "cuda" else None
     flop, rate = step_flop(net, config.tile, batch_size=config.batch_size), matrix_rate(device, config.precision)
     return {

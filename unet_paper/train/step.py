@@ -1,7 +1,7 @@
 """One step of training: forward pass, energy, backward pass, update; on a GPU recorded once and then replayed.
 
-A step of the paper's network starts some 400 small programs on a GPU. Started one by one from Python, they keep the
-host busy for about as long as the GPU; recorded as a CUDA graph, they start all at once.
+A step of the paper's network starts several hundred small programs on a GPU. Started one by one from Python, they keep
+the host busy for about as long as the GPU; recorded as a CUDA graph, they start all at once.
 """
 
 from __future__ import annotations
