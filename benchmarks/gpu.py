@@ -10,9 +10,9 @@ Half an hour on a rented GPU is best spent in this order; the minutes are guesse
 1. `python -m pytest tests/train/test_step.py` (half a minute): the tests that need a GPU. They say whether a recorded
    step computes what an ordinary one does, and whether the loop ever waits.
 2. `python -m benchmarks.gpu --quick --output /tmp/quick.json` (1 minute): does every part run there? Look for "error".
-3. `python -m benchmarks.gpu --output runs/gpu_benchmark.json` (3 minutes): the record. `step.bfloat16.stage_seconds` and
-   `kernels` say what takes longest. Where `step.bfloat16.host_seconds` comes near `step_seconds`, the host is what
-   holds up the step; `loop.waits` must be 0.
+3. `python -m benchmarks.gpu --output runs/gpu_benchmark.json` (3 minutes): the record. There,
+   `step.bfloat16.stage_seconds` and `kernels` say what takes longest. Where `step.bfloat16.host_seconds` comes near
+   `step_seconds`, the host is what holds up the step; `loop.waits` must be 0.
 4. `python -m unet_paper reproduce em-full-adam --device cuda` (4 minutes), then `em-full --fold 4` (10 minutes): the
    runs of the EM chapter; then `u373-full` and `dic-hela-full` as time allows. Each fold writes its record when it is
    done, and an interrupted one goes on from its checkpoint.

@@ -8,12 +8,14 @@ Ronneberger, Fischer, Brox (2015), section 4, doi:10.1007/978-3-319-24574-4_28.
 from __future__ import annotations
 
 import numpy as np
+import torch
 from scipy.ndimage import affine_transform
 from scipy.special import softmax
 from torch import nn
 
 from unet_paper.resize import resize_image, scaled_size
-from unet_paper.tiling import as_network_input, predict_scores
+from unet_paper.tiling import PRECISIONS, as_network_input, predict_scores
+from unet_paper.turning import average_on_device, fits_one_tile, rotated_size
 
 
 def predict_probability(
@@ -57,11 +59,7 @@ def predict_probability(
     size = image.shape[1:]
     if scale != 1:
         image = resize_image(image, scaled_size(size, scale))
-    total = np.zeros((net.num_classes, *image.shape[1:]), dtype=np.float64)
-    for flip in (False, True)[: 1 + flips]:
-        for turn in range(rotations):
-            total += _seen_rotated(net, image, 360 * turn / rotations, flip=flip, how=how)
-    mean = (total / (rotations * (1 + flips))).astype(np.float32)
+    mean = _average(net, image, rotations, flips, how)
     return mean if scale == 1 else resize_image(mean, size).clip(0, 1)  # rounding may leave the range
 
 
@@ -85,13 +83,7 @@ def rotate(image: np.ndarray, degrees: float) -> np.ndarray:
     """
     if degrees % 90 == 0:
         return np.ascontiguousarray(np.rot90(image, int(degrees // 90), axes=(1, 2)))
-    height, width = image.shape[1:]
-    cosine, sine = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
-    canvas = (
-        int(np.ceil(height * abs(cosine) + width * abs(sine))),
-        int(np.ceil(height * abs(sine) + width * abs(cosine))),
-    )
-    return _resample(image, degrees, canvas)
+    return _resample(image, degrees, rotated_size(image.shape[1:], degrees))
 
 
 def rotate_back(rotated: np.ndarray, degrees: float, shape: tuple[int, int]) -> np.ndarray:
@@ -99,6 +91,21 @@ def rotate_back(rotated: np.ndarray, degrees: float, shape: tuple[int, int]) -> 
     if degrees % 90 == 0:
         return rotate(rotated, -degrees)
     return _resample(rotated, -degrees, shape)
+
+
+def _average(net: nn.Module, image: np.ndarray, rotations: int, flips: bool, how: dict) -> np.ndarray:
+    """(C, H, W) -> (K, H, W): the average over rotations and flips; on a GPU without leaving it, where tiles allow."""
+    device = torch.device(how.get("device") or next(net.parameters()).device)
+    tile, precision = how.get("tile", 572), how.get("precision", "float32")
+    on_gpu = device.type == "cuda" and precision in PRECISIONS
+    if on_gpu and fits_one_tile(net, image.shape[1:], rotations=rotations, tile=tile):
+        turns = {"rotations": rotations, "flips": flips}
+        return average_on_device(net, image, **turns, tile=tile, device=device, precision=precision)
+    total = np.zeros((net.num_classes, *image.shape[1:]), dtype=np.float64)
+    for flip in (False, True)[: 1 + flips]:
+        for turn in range(rotations):
+            total += _seen_rotated(net, image, 360 * turn / rotations, flip=flip, how=how)
+    return (total / (rotations * (1 + flips))).astype(np.float32)
 
 
 def _seen_rotated(net: nn.Module, image: np.ndarray, degrees: float, *, flip: bool, how: dict) -> np.ndarray:
