@@ -16,9 +16,12 @@ from unet_paper.cli import main
 from unet_paper.datasets import synthetic_cells, synthetic_em
 from unet_paper.experiments import EXPERIMENTS, Experiment, plan, read_records, record, run
 from unet_paper.experiments.plan import GPU, load_fold
+from unet_paper.experiments.publish import publish
 from unet_paper.train import TrainConfig
 
 TINY = replace(CONFIG, tile=188 + 16, steps=2, warmup_steps=0, validate_every=0, checkpoint_every=0)
+
+TINY_SHIPPED = Experiment("tiny", "em", TINY, base_channels=1, ships=True)
 
 
 def em_fold(task: str, fold: int, *, root=None):
@@ -104,6 +107,17 @@ def test_a_run_leaves_a_record_and_a_network_that_belong_together(run_tiny, tmp_
     assert set(read["scores"]) == {"none", "7 rotations", "4 flips", "8 symmetries"}
     assert 0 <= read["scores"]["none"]["pixel_error"] <= 1
     assert not list(tmp_path.glob(".*"))
+
+
+def test_publishing_puts_record_network_and_card_where_the_book_reads_them(run_tiny, tmp_path):
+    made, results = run_tiny("em"), tmp_path / "data" / "results"
+    written = publish(replace(TINY_SHIPPED, folds=(0,)), 0, runs=tmp_path, results=results)
+    assert [path.name for path in written] == ["tiny-fold0.json", "em.safetensors", "em.md"]
+    assert made["network"]["sha256"] in written[2].read_text()
+    assert written[1] == tmp_path / "data" / "models" / "em.safetensors"
+    assert len(publish(replace(TINY_SHIPPED, ships=False), 0, runs=tmp_path, results=results)) == 1
+    with pytest.raises(FileNotFoundError, match=r"tiny-fold1\.json does not exist"):
+        publish(TINY_SHIPPED, 1, runs=tmp_path, results=results)
 
 
 def test_a_finished_run_is_not_trained_again_and_gives_the_same_scores(run_tiny):

@@ -19,6 +19,11 @@ def add_parser(subparsers) -> None:
     parser.add_argument("--device", default="cpu", help='"cpu" or "cuda" (default: %(default)s)')
     parser.add_argument("--data", type=Path, metavar="DIR", help="data folder (default: $UNET_PAPER_DATA, else data/)")
     parser.add_argument("--output", type=Path, default=Path("runs"), metavar="DIR", help="default: %(default)s")
+    parser.add_argument(
+        "--publish",
+        action="store_true",
+        help="copy finished records and networks to where the book reads them",
+    )
     parser.set_defaults(run=run)
 
 
@@ -33,7 +38,8 @@ def run(options: Namespace) -> int:
         raise ValueError(f"no experiment called {', '.join(unknown)}; there are {', '.join(EXPERIMENTS)}")
     options.output.mkdir(parents=True, exist_ok=True)
     for name in options.names:
-        run_experiment(EXPERIMENTS[name], options)
+        act = publish_experiment if options.publish else run_experiment
+        act(EXPERIMENTS[name], options)
     return 0
 
 
@@ -43,8 +49,7 @@ def run_experiment(experiment, options: Namespace) -> None:
 
     from unet_paper.experiments.run import run_fold
 
-    folds = experiment.folds if options.fold is None else options.fold
-    for fold in folds:
+    for fold in experiment.folds if options.fold is None else options.fold:
         record = run_fold(
             experiment,
             fold,
@@ -54,6 +59,15 @@ def run_experiment(experiment, options: Namespace) -> None:
             root=options.data,
         )
         print(f"{experiment.name}, fold {fold}: {record['seconds']['training']:.0f} s, {record['network']['file']}")
+
+
+def publish_experiment(experiment, options: Namespace) -> None:
+    """Copy the folds of one experiment into the book's data and print what was written."""
+    from unet_paper.experiments.publish import publish
+
+    for fold in experiment.folds if options.fold is None else options.fold:
+        for path in publish(experiment, fold, runs=options.output):
+            print(path)
 
 
 def format_list(experiments) -> str:

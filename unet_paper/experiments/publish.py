@@ -1,0 +1,48 @@
+"""From a finished run to the book: its record to `data/results`, a network that ships to `data/models`."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from unet_paper.experiments.plan import Experiment
+from unet_paper.experiments.record import record_path, results_folder
+from unet_paper.networks import write_card
+
+
+def publish(experiment: Experiment, fold: int, *, runs: Path, results: Path | None = None) -> list[Path]:
+    """Copy what `run_fold` left in `runs` to where the chapters read it; the network of the first fold with its card.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        Its `ships` says whether the network of its first fold becomes the task's own.
+    fold : int
+        Which fold; it must have been run.
+    runs : pathlib.Path
+        Where it was run.
+    results : pathlib.Path, optional
+        Where records go, by default `data/results`; networks go to `models` beside it.
+
+    Returns
+    -------
+    list of pathlib.Path
+        What was written.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the fold was not run.
+    """
+    results = results_folder() if results is None else results
+    source = record_path(runs, experiment.name, fold)
+    if not source.is_file():
+        raise FileNotFoundError(f"{source} does not exist; run the fold before you publish it")
+    results.mkdir(parents=True, exist_ok=True)
+    written = [Path(shutil.copy(source, results))]
+    if experiment.ships and fold == experiment.folds[0]:
+        network = results.parent / "models" / f"{experiment.task}.safetensors"
+        network.parent.mkdir(exist_ok=True)
+        shutil.copy(source.with_suffix(".safetensors"), network)
+        written += [network, write_card(network)]
+    return written
