@@ -10,6 +10,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from tests.caffe_files import caffemodel
@@ -161,6 +163,25 @@ def test_a_damaged_file_is_refused(path, damage):
     for read in (load_network, network_card):
         with pytest.raises(ValueError, match=r"mine\.safetensors is damaged"):
             read(path)
+
+
+@pytest.fixture(scope="module")
+def smallest(tmp_path_factory):
+    """Save the smallest network; return where."""
+    path = tmp_path_factory.mktemp("networks") / "mine.safetensors"
+    save_network(path, UNet(base_channels=1, depth=1), card=CARD)
+    return path
+
+
+@given(data=st.data(), bit=st.integers(0, 7))
+@settings(max_examples=100, deadline=None)
+def test_one_changed_bit_anywhere_is_noticed(smallest, data, bit):
+    content = bytearray(smallest.read_bytes())
+    content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << bit
+    changed = smallest.with_name("changed.safetensors")
+    changed.write_bytes(content)
+    with pytest.raises(ValueError, match=r"changed\.safetensors"):
+        load_network(changed)
 
 
 def test_somebody_elses_safetensors_file_is_refused(tmp_path):

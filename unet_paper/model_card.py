@@ -74,7 +74,7 @@ def _facts(card: dict, net: UNet, sha256: str) -> str:
 
 def _network(net: UNet) -> str:
     count = sum(parameter.numel() for parameter in net.parameters())
-    size = f"{net.base_channels} channels in the first level, {net.depth} poolings"
+    size = f"{net.base_channels} channels in the first level (the paper: 64), {net.depth} poolings"
     return f"U-Net of Fig. 1 (variant `{net.variant}`), {size}, {count:,} parameters as float16"
 
 
@@ -134,9 +134,9 @@ def _table(head: tuple, rows: list[tuple]) -> str:
 LIMITS = """\
 ## Intended use and limits
 
-Made for reading and checking the book, and as a start for your own experiments. It is narrower than the paper's network
-and was trained on few images of one kind, from one laboratory: on other cells, microscopes or magnifications it may
-fail without any sign of it. Look at its result before you count anything in it. It is no medical device.
+Made for reading and checking the book, and as a start for your own experiments. It was trained on few images of one
+kind, from one laboratory: on other cells, microscopes or magnifications it may fail without any sign of it. Look at its
+result before you count anything in it. It is no medical device.
 
 The network is what its training images taught it, so their terms are named above: they restrict commercial use, and
 you should respect that for the network as well. Cite the data sets (see `data/README.md`) when you publish.

@@ -100,7 +100,7 @@ def _opened(path: Path) -> Iterator[safe_open]:
         with safe_open(path, framework="pt") as file:
             yield file
     except (SafetensorError, OSError) as error:
-        raise TensorFileError(f"{path} is damaged ({error})") from error
+        raise TensorFileError(f"{path} is damaged, or no safetensors file ({error})") from error
 
 
 def _in_order(content: bytes) -> tuple[bytes, memoryview]:
