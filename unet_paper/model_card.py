@@ -13,6 +13,12 @@ TASKS = {
     "dic-hela": "HeLa cells (class 1) and background (class 0) in differential interference contrast; Table 2",
 }
 
+MEASURES = {
+    "em": " Errors: 0 is best, as in Table 1 each at its best\nthreshold. `v_rand` and `v_info`: 1 is best.",
+    "u373": " `seg` is Table 2's measure; 1 is best.",
+    "dic-hela": " `seg` is Table 2's measure; 1 is best.",
+}
+
 
 def check_card(card: dict) -> str:
     """Return a card as JSON text, or refuse what a reader of the network could not use.
@@ -51,7 +57,7 @@ def card_text(card: dict, net: UNet, *, file: str, sha256: str) -> str:
         f"# `{file}`: a trained U-Net\n",
         _facts(card, net, sha256),
         _use(card, file),
-        _scores(card["scores"]),
+        _scores(card),
         _origin(card),
         LIMITS,
     )
@@ -102,8 +108,9 @@ that it has seen.
 """
 
 
-def _scores(scores: dict) -> str:
-    text = "## Scores\n\nOn the held-out images, with the weights as they are in the file."
+def _scores(card: dict) -> str:
+    scores, note = card["scores"], MEASURES.get(card["task"], "")
+    text = f"## Scores\n\nOn the held-out images, with the weights as they are in the file.{note}"
     if not all(isinstance(entry, dict) for entry in scores.values()):
         return text + "\n\n" + _table(("measure", "value"), [(name, _value(score)) for name, score in scores.items()])
     measures = list(dict.fromkeys(name for entry in scores.values() for name in _numbers(entry)))
