@@ -83,30 +83,32 @@ def load_fold(task: str, fold: int, *, root=None) -> tuple[Dataset, Dataset]:
     return sections.subset([n for n in range(len(sections)) if n not in held_out]), sections.subset(held_out)
 
 
-# Departure: what two cores can train in a quarter of an hour. Half the paper's channels, Adam instead of SGD with
+# Departure: what two cores can train in half an hour. Half the paper's channels, Adam instead of SGD with
 # momentum 0.99, a smaller tile, bfloat16. The deformation of section 3.1 and the border weights of Eq. 2 stay.
 NARROW = replace(
     SHORT_RUN,
     name="narrow",
+    steps=5000,
     warmup_steps=50,
     rotation=180.0,
     quarter_turns=False,
     elastic_std=10.0,
     grey_value=0.1,
     standardise=True,
+    validate_every=1000,
     checkpoint_every=250,
 )
 # Departure: films at half their size, so that 5 px of deformation are the paper's 10 and a tile of 444 px yields most
-# of a frame. Settled within sequences 01, trained on their first two thirds and tested on the last: classes keep their
-# frequencies (no w_c), because U373 then scored 0.75 instead of 0.59; tiles are turned by little and never mirrored,
-# because the shading of DIC has a direction, and two cores cannot afford to unlearn it.
+# of a frame. A quarter of the paper's channels, which left the plateau of DIC sooner than half of them. Tiles are hardly
+# turned and never mirrored: the shading of DIC has a direction, and two cores cannot afford to unlearn it. Classes keep
+# their frequencies (no w_c): U373 then scored 0.75 instead of 0.59. Both were settled within sequences 01, trained on
+# earlier frames and tested on later ones; of the wider network, the held-out score (SEG 0.25) was known too.
 NARROW_FILM = replace(
     NARROW,
     name="narrow film",
-    learning_rate=5e-4,
-    steps=2000,
+    steps=2500,
     tile=444,
-    rotation=20.0,
+    rotation=10.0,
     flips=False,
     elastic_std=5.0,
     grey_value=0.2,
@@ -129,16 +131,16 @@ FULL = replace(
 FULL_ADAM = replace(
     FULL, name="full Adam", optimiser="adam", learning_rate=2e-4, momentum=0.9, schedule="cosine", steps=20_000
 )
-HALF = {"base_channels": 32, "ships": True}
+QUARTER = {"base_channels": 16, "scale": 0.5}
 
 EXPERIMENTS = {
     experiment.name: experiment
     for experiment in (
         # Two cores
-        Experiment("em-narrow", "em", replace(NARROW, steps=5000, validate_every=1000), folds=(4,), **HALF),
-        Experiment("u373-narrow", "u373", NARROW_FILM, scale=0.5, **HALF),
-        Experiment("dic-hela-narrow", "dic-hela", NARROW_FILM, scale=0.5, **HALF),
-        Experiment("dic-hela-no-border", "dic-hela", replace(NARROW_FILM, w0=0.0), base_channels=32, scale=0.5),
+        Experiment("em-narrow", "em", NARROW, base_channels=32, folds=(4,), ships=True),
+        Experiment("u373-narrow", "u373", NARROW_FILM, ships=True, **QUARTER),
+        Experiment("dic-hela-narrow", "dic-hela", NARROW_FILM, ships=True, **QUARTER),
+        Experiment("dic-hela-no-border", "dic-hela", replace(NARROW_FILM, w0=0.0), **QUARTER),
         # A GPU
         Experiment("em-full", "em", FULL, folds=(4, 0, 1, 2, 3)),
         Experiment("em-full-adam", "em", FULL_ADAM, folds=(4,)),
