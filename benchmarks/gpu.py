@@ -36,7 +36,8 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from unet_paper.datasets import Dataset, em_sections
-from unet_paper.experiments.record import circumstances, results_folder, write_json
+from unet_paper.experiments.record import circumstances, results_folder
+from unet_paper.json_files import write_json
 from unet_paper.model import UNet
 from unet_paper.predict import predict_probability
 from unet_paper.train import PAPER, SHORT_RUN, TrainConfig, train

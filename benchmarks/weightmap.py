@@ -36,9 +36,9 @@ def measure(*, quick: bool = False, rounds: int = 5) -> dict:
     sections = synthetic_em(count=1) if quick else em_sections()
     side, counts, goals = (192, CELLS[:1], {}) if quick else (SIDE, CELLS, EM_GOALS)
     section = connected_cells(sections.labels[0, :side, :side])
-    rows = [compare(section, "an EM section", rounds=rounds, **goals)]
+    rows = [compare(section, "cells of an EM section", rounds=rounds, **goals)]
     rows += [
-        compare(round_cells(count, side=side), "round", rounds=rounds, wait=count <= MOST_BY_DEFINITION)
+        compare(round_cells(count, side=side), "round cells", rounds=rounds, wait=count <= MOST_BY_DEFINITION)
         for count in counts
     ]
     return {"source": sections.source, "comparisons": [row.as_row() for row in rows]}
@@ -51,7 +51,7 @@ def compare(labels: np.ndarray, kind: str, *, rounds: int, wait: bool = True, **
         tasks["definition"] = lambda: weight_map_by_definition(labels)
     times = medians(tasks, rounds=rounds)
     return Comparison(
-        what=f"weight map, {len(np.unique(labels[labels > 0])):,} cells ({kind})",
+        what=f"weight map, {len(np.unique(labels[labels > 0])):,} {kind}",
         other="one distance transform per cell",
         how=f"{labels.shape[0]} × {labels.shape[1]} px, one core",
         ours_ms=times["ours"],
