@@ -14,9 +14,10 @@ from tests.train.tiny import CONFIG
 from unet_paper import IGNORE, load_network
 from unet_paper.cli import main
 from unet_paper.datasets import synthetic_cells, synthetic_em
-from unet_paper.experiments import EXPERIMENTS, Experiment, plan, read_records, record, run
+from unet_paper.experiments import EXPERIMENTS, Experiment, plan, read_records, run
 from unet_paper.experiments.plan import GPU, load_fold
 from unet_paper.experiments.publish import publish
+from unet_paper.json_files import write_json
 from unet_paper.train import TrainConfig
 
 TINY = replace(CONFIG, tile=188 + 16, steps=2, warmup_steps=0, validate_every=0, checkpoint_every=0)
@@ -144,7 +145,7 @@ def test_det_leaves_out_frames_with_cells_that_nobody_drew():
 
 
 def test_a_foreign_file_is_no_record(tmp_path):
-    record.write_json(tmp_path / "x-fold0.json", {"format": "something else"})
+    write_json(tmp_path / "x-fold0.json", {"format": "something else"})
     with pytest.raises(ValueError, match="something else"):
         read_records("x", tmp_path)
     assert read_records("y", tmp_path) == []

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
 from argparse import Namespace
 from pathlib import Path
 
 from unet_paper.datasets.tiff import read_tiff
+from unet_paper.json_files import write_json
 
 TITLES = {
     "warping_error": "warping error (splits, merges)",
@@ -61,16 +60,6 @@ def as_json(scores) -> dict:
         "curves": {name: [_finite(value) for value in curve.tolist()] for name, curve in scores.curves.items()},
         "warping_counts": {name: counts.tolist() for name, counts in scores.warping_counts.items()},
     }
-
-
-def write_json(path: Path, content: dict) -> None:
-    """Write a JSON file whole or not at all: first beside its place, then moved there."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        unfinished.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _finite(value: float) -> float | None:

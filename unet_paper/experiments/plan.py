@@ -100,9 +100,10 @@ NARROW = replace(
 )
 # Departure: films at half their size, so that 5 px of deformation are the paper's 10 and a tile of 444 px yields most
 # of a frame. A quarter of the paper's channels, which left the plateau of DIC sooner than half of them. Tiles hardly
-# turn and are never mirrored: the shading of DIC has a direction, and two cores cannot afford to unlearn it. Classes keep
-# their frequencies (no w_c): U373 then scored 0.75 instead of 0.59. Both were settled within sequences 01, trained on
-# earlier frames and tested on later ones; of the wider network, the held-out score (SEG 0.25) was known too.
+# turn and are never mirrored: the shading of DIC has a direction, and two cores cannot afford to unlearn it. Classes
+# keep their frequencies (no w_c): U373 then scored 0.75 instead of 0.59. Both were settled within sequences 01,
+# trained on earlier frames and tested on later ones; of the wider network, the held-out score (SEG 0.25) was known
+# too.
 NARROW_FILM = replace(
     NARROW,
     name="narrow film",

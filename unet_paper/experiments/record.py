@@ -53,16 +53,6 @@ def read_records(name: str, folder: str | os.PathLike | None = None) -> list[dic
     return records
 
 
-def write_json(path: Path, content: dict) -> None:
-    """Write a JSON file whole or not at all: first beside its place, then moved there."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        unfinished.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
 def circumstances(device: torch.device) -> dict:
     """Return when, on what, and with which versions something is computed; no name of the machine."""
     return {

@@ -13,8 +13,9 @@ import torch
 from unet_paper.checks import IGNORE
 from unet_paper.datasets import Dataset
 from unet_paper.experiments.plan import Experiment, load_fold
-from unet_paper.experiments.record import FORMAT, circumstances, record_path, write_json
+from unet_paper.experiments.record import FORMAT, circumstances, record_path
 from unet_paper.instances import instances, watershed_instances
+from unet_paper.json_files import write_json
 from unet_paper.model import UNet
 from unet_paper.networks import save_network
 from unet_paper.predict import predict_probability
