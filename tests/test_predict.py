@@ -9,7 +9,8 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 
 from unet_paper.model import UNet
-from unet_paper.predict import predict_probability, rotate, rotate_back
+from unet_paper.predict import predict_probability
+from unet_paper.turning import rotate, rotate_back
 
 
 class Pixelwise(nn.Module):

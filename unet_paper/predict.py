@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from scipy.ndimage import affine_transform
 from scipy.special import softmax
 from torch import nn
 
 from unet_paper.resize import resize_image, scaled_size
 from unet_paper.tiling import PRECISIONS, as_network_input, predict_scores
-from unet_paper.turning import average_on_device, fits_one_tile, rotated_size
+from unet_paper.turning import average_on_device, fits_one_tile, rotate, rotate_back
 
 
 def predict_probability(
@@ -63,36 +62,6 @@ def predict_probability(
     return mean if scale == 1 else resize_image(mean, size).clip(0, 1)  # rounding may leave the range
 
 
-def rotate(image: np.ndarray, degrees: float) -> np.ndarray:
-    """Rotate an image counter-clockwise about its centre; what was outside is its mirror image.
-
-    Multiples of 90 degrees move pixels exactly. All other angles are interpolated linearly, on a canvas that holds
-    the whole rotated image.
-
-    Parameters
-    ----------
-    image : numpy.ndarray
-        (C, H, W) float.
-    degrees : float
-        The angle.
-
-    Returns
-    -------
-    numpy.ndarray
-        (C, H', W'), same dtype.
-    """
-    if degrees % 90 == 0:
-        return np.ascontiguousarray(np.rot90(image, int(degrees // 90), axes=(1, 2)))
-    return _resample(image, degrees, rotated_size(image.shape[1:], degrees))
-
-
-def rotate_back(rotated: np.ndarray, degrees: float, shape: tuple[int, int]) -> np.ndarray:
-    """Undo `rotate`: (C, H', W') -> (C, *shape)."""
-    if degrees % 90 == 0:
-        return rotate(rotated, -degrees)
-    return _resample(rotated, -degrees, shape)
-
-
 def _average(net: nn.Module, image: np.ndarray, rotations: int, flips: bool, how: dict) -> np.ndarray:
     """(C, H, W) -> (K, H, W): the average over rotations and flips; on a GPU without leaving it, where tiles allow."""
     device = torch.device(how.get("device") or next(net.parameters()).device)
@@ -114,14 +83,3 @@ def _seen_rotated(net: nn.Module, image: np.ndarray, degrees: float, *, flip: bo
     probability = softmax(predict_scores(net, turned, **how), axis=0)
     upright = rotate_back(probability, degrees, image.shape[1:])
     return upright[..., ::-1] if flip else upright
-
-
-def _resample(image: np.ndarray, degrees: float, shape: tuple[int, int]) -> np.ndarray:
-    """(C, H, W) -> (C, *shape): rotate about the centre, linear interpolation, mirrored outside."""
-    cosine, sine = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
-    from_output = np.array([[cosine, sine], [-sine, cosine]])  # (row, column) of the output -> of the input
-    centre_in = (np.array(image.shape[1:]) - 1) / 2
-    centre_out = (np.array(shape) - 1) / 2
-    offset = centre_in - from_output @ centre_out
-    channels = [affine_transform(c, from_output, offset, output_shape=shape, order=1, mode="mirror") for c in image]
-    return np.stack(channels)

@@ -1,7 +1,7 @@
-"""The average over rotated versions (section 4) without leaving the GPU: every rotation, tile and map stays there.
+"""Rotations of images and maps (section 4), on the CPU and on the GPU.
 
-The same as the way over NumPy and SciPy in `unet_paper.predict`, up to rounding, for images whose rotated versions fit
-into one tile each. Seven rotations by SciPy take longer than seven passes of the network on a current GPU.
+Where every rotated version fits into one tile, the whole average is taken without leaving the GPU: moving the maps to
+the host and back would take longer than the network.
 
 References
 ----------
@@ -29,6 +29,29 @@ def rotated_size(size: Size, degrees: float) -> Size:
     height, width = size
     cosine, sine = abs(math.cos(math.radians(degrees))), abs(math.sin(math.radians(degrees)))
     return math.ceil(height * cosine + width * sine), math.ceil(height * sine + width * cosine)
+
+
+def rotate(image: np.ndarray, degrees: float) -> np.ndarray:
+    """Rotate an image counter-clockwise about its centre, on a canvas that holds it all; outside it is mirrored.
+
+    Parameters
+    ----------
+    image : numpy.ndarray
+        (C, H, W) float32.
+    degrees : float
+        The angle. Multiples of 90 move pixels exactly, all others interpolate linearly.
+
+    Returns
+    -------
+    numpy.ndarray
+        (C, H', W') float32.
+    """
+    return _rotated(image, degrees, rotated_size(image.shape[1:], degrees))
+
+
+def rotate_back(rotated: np.ndarray, degrees: float, size: Size) -> np.ndarray:
+    """Undo `rotate`: (C, H', W') -> (C, *size)."""
+    return _rotated(rotated, -degrees, size)
 
 
 def fits_one_tile(net: nn.Module, size: Size, *, rotations: int, tile: int) -> bool:
@@ -122,3 +145,8 @@ def rotate_tensor(image: Tensor, degrees: float, size: Size) -> Tensor:
     half = [(n - 1) / 2 for n in image.shape[2:]]
     positions = torch.stack([column / half[1], row / half[0]], dim=-1)[None]  # edge pixels at -1 and 1
     return F.grid_sample(image, positions, mode="bilinear", padding_mode="reflection", align_corners=True)
+
+
+def _rotated(image: np.ndarray, degrees: float, size: Size) -> np.ndarray:
+    tensor = torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32))[None]  # (1, C, H, W)
+    return rotate_tensor(tensor, degrees, size)[0].contiguous().numpy()
