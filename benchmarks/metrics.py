@@ -77,7 +77,7 @@ def compare_warping(labels: np.ndarray, probability: np.ndarray, *, rounds: int,
     """Time the warping of one crop, compiled and in plain Python, and count the pixels that differ."""
     tasks = {
         "ours": lambda: warp(labels, probability, threshold).warped,
-        "plain": lambda: warp_by_definition(labels, probability, threshold),
+        "plain": lambda: warp_by_definition(labels, probability, threshold)[0],
     }
     times = medians(tasks, rounds=rounds)
     return Comparison(
@@ -104,15 +104,15 @@ def grey_map(image: np.ndarray) -> np.ndarray:
     return np.clip((grey - low) / (high - low), 0, 1).astype(np.float32)
 
 
-def warp_by_definition(labels: np.ndarray, probability: np.ndarray, threshold: float) -> np.ndarray:
-    """Warp as the rule reads, pixel by pixel in Python; return the warped labels (H, W) bool."""
+def warp_by_definition(labels: np.ndarray, probability: np.ndarray, threshold: float) -> tuple[np.ndarray, int]:
+    """Warp as the rule reads, pixel by pixel in Python: the warped labels (H, W) bool, and how many pixels remain."""
     warped, target = np.pad(labels > 0, 1), np.pad(probability > np.float64(threshold), 1)
     confidence = np.pad(np.abs(probability.astype(np.float64) - threshold).astype(np.float32), 1)
     before = None
     while True:
         differing = [(x, y) for x, y in zip(*np.nonzero((warped != target).T), strict=True)]  # column by column
         if len(differing) in (0, before):
-            return warped[1:-1, 1:-1]
+            return warped[1:-1, 1:-1], len(differing)
         before = len(differing)
         for x, y in sorted(differing, key=lambda pixel: -confidence[pixel[1], pixel[0]]):  # the sort is stable
             warped[y, x] ^= is_simple(warped[y - 1 : y + 2, x - 1 : x + 2])
