@@ -30,7 +30,7 @@ bench: $(READY)
 
 # On a machine with a CUDA GPU and a CUDA build of PyTorch (README); choose runs with GPU_RUNS="em-full ...".
 # An interrupted run goes on where it was. What it writes lies in runs/, beside the records of the book.
-GPU_RUNS ?= em-full-adam em-full u373-full dic-hela-full
+GPU_RUNS ?= gpu
 
 gpu: $(READY)
 	@mkdir -p runs

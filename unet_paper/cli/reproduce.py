@@ -14,30 +14,28 @@ def add_parser(subparsers) -> None:
         description="Trains an experiment on each of its folds, measures the held-out images, and writes a record and "
         "a network per fold. Without a name it lists what there is. An interrupted run continues where it was.",
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help="experiments to run, in this order")
+    parser.add_argument("names", nargs="*", metavar="NAME", help='experiments to run; "gpu" for all that need one')
     parser.add_argument("--fold", type=int, action="append", help="only this fold (may be given more than once)")
     parser.add_argument("--device", default="cpu", help='"cpu" or "cuda" (default: %(default)s)')
     parser.add_argument("--data", type=Path, metavar="DIR", help="data folder (default: $UNET_PAPER_DATA, else data/)")
     parser.add_argument("--output", type=Path, default=Path("runs"), metavar="DIR", help="default: %(default)s")
-    parser.add_argument(
-        "--publish",
-        action="store_true",
-        help="copy finished records and networks to where the book reads them",
-    )
+    publish = "copy finished records and networks to where the book reads them"
+    parser.add_argument("--publish", action="store_true", help=publish)
     parser.set_defaults(run=run)
 
 
 def run(options: Namespace) -> int:
     """Run what was named, or list what there is."""
-    from unet_paper.experiments import EXPERIMENTS  # here: torch takes a second to load
+    from unet_paper.experiments.plan import EXPERIMENTS, GPU  # here: torch takes a second to load
 
     if not options.names:
         print(format_list(EXPERIMENTS.values()))
         return 0
-    if unknown := [name for name in options.names if name not in EXPERIMENTS]:
+    names = [name for given in options.names for name in (GPU if given == "gpu" else (given,))]
+    if unknown := [name for name in names if name not in EXPERIMENTS]:
         raise ValueError(f"no experiment called {', '.join(unknown)}; there are {', '.join(EXPERIMENTS)}")
     options.output.mkdir(parents=True, exist_ok=True)
-    for name in options.names:
+    for name in names:
         act = publish_experiment if options.publish else run_experiment
         act(EXPERIMENTS[name], options)
     return 0
