@@ -13,8 +13,8 @@ from unet_paper.metrics.warping import MERGE, SPLIT
 from unet_paper.train import History
 
 
-def plot_course(history: History, *, threshold_error: float) -> mpl.figure.Figure:
-    """Draw the loss of every step and the error on held-out sections.
+def plot_course(history: History, *, threshold_error: float, held_out: str = "held-out sections") -> mpl.figure.Figure:
+    """Draw the loss of every step and the error on held-out images.
 
     Parameters
     ----------
@@ -22,15 +22,18 @@ def plot_course(history: History, *, threshold_error: float) -> mpl.figure.Figur
         Of a run with validation.
     threshold_error : float
         Fraction of differing pixels of a plain grey threshold, drawn as the line to beat.
+    held_out : str
+        What the title calls these images.
     """
     figure, (upper, lower) = plt.subplots(2, 1, figsize=(7.0, 4.4), sharex=True)
     upper.plot(np.arange(1, len(history.loss) + 1), history.loss, color=COLOURS["quiet"], linewidth=0.8)
-    upper.set(ylabel="loss, Eq. 1", title="What the optimiser sees")
+    highest = 1.5 * np.percentile(history.loss, 99)  # a few tiles may lie above: one peak would flatten all others
+    upper.set(ylabel="loss, Eq. 1", ylim=(0, highest), title="What the optimiser sees")
     steps = [entry.step for entry in history.validation]
     lower.plot(steps, [entry.pixel_error for entry in history.validation], "o-", color=COLOURS["result"])
     lower.axhline(threshold_error, color=COLOURS["label"], linestyle="--")
     lower.annotate("best grey threshold", (steps[-1], threshold_error), ha="right", va="bottom")
-    lower.set(xlabel="training step", ylabel="differing pixels\n(fraction)", title="What counts: held-out sections")
+    lower.set(xlabel="training step", ylabel="differing pixels\n(fraction)", title=f"What counts: {held_out}")
     return figure
 
 

@@ -33,7 +33,7 @@ def use_book_style() -> None:
     order = ["image", "error", "result", "label", "other", "light", "quiet"]
     mpl.rcParams.update(
         {
-            "figure.dpi": 144,
+            "figure.dpi": 115,  # sharp in the text column; the whole book stays below 25 MB
             "figure.figsize": (7.0, 3.6),  # inches; 7 in is the width of the text column
             "figure.constrained_layout.use": True,
             "figure.facecolor": "white",
