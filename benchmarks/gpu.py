@@ -17,8 +17,8 @@ Half an hour on a rented GPU is best spent in this order; the minutes are guesse
    runs of the EM chapter; then `u373-full` and `dic-hela-full` as time allows. Each fold writes its record when it is
    done, and an interrupted one goes on from its checkpoint.
 
-`make gpu` does 3 and 4 without looking in between. Records that belong to the book are copied from `runs` to
-`data/results`.
+`make gpu` does 3 and 4 without looking in between. `python -m unet_paper reproduce NAME --publish` copies records and
+networks that belong to the book from `runs` to `data`; the benchmark's record is copied by hand.
 """
 
 from __future__ import annotations
