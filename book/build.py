@@ -49,6 +49,8 @@ def build_html(source: Path, build: Path) -> int:
     if status == 0:
         # Those to download would hold every figure a second time.
         write_notebooks(source / "book", build / ".jupyter_cache", build / "html" / "_sources" / "book")
+        for source_map in (build / "html" / "_static").rglob("*.map"):
+            source_map.unlink()  # 3 MB for those who debug the theme
         print(f"\nThe book is ready. Open {build / 'html' / 'index.html'}")
     return status
 
