@@ -7,11 +7,23 @@ Only what the tests need of the formats: `NetParameter.layer` (field 100) or, as
 from __future__ import annotations
 
 import struct
+from pathlib import Path
 
+import cv2
 import numpy as np
 from torch import nn
 
 from unet_paper.caffe import named_layers
+
+
+def opencv_scores(folder: Path, net: nn.Module, image: np.ndarray, *, old: bool = False) -> np.ndarray:
+    """Write `net` as Caffe files into `folder` and return what OpenCV's reader of them makes of (1, 1, n, n)."""
+    definition, weights = folder / "net.prototxt", folder / "net.caffemodel"
+    definition.write_text(prototxt(net, image.shape[-1]))
+    weights.write_bytes(caffemodel(net, old=old))
+    oracle = cv2.dnn.readNetFromCaffe(str(definition), str(weights))
+    oracle.setInput(image)
+    return oracle.forward()
 
 
 def prototxt(net: nn.Module, size: int) -> str:

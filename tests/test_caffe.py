@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -12,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from tests.caffe_files import caffemodel, field, new_blob, new_layer, number_field, old_blob, prototxt, varint
+from tests.caffe_files import caffemodel, field, new_blob, new_layer, number_field, old_blob, opencv_scores, varint
 from tests.train.tiny import same_numbers
 from unet_paper import UNet, load_caffemodel
 from unet_paper.caffe import CaffeModelError, named_layers, read_layers
@@ -81,17 +80,13 @@ def test_every_number_arrives(tmp_path, old):
 
 @pytest.mark.parametrize(("base_channels", "old"), [(16, False), (8, True)])
 def test_scores_agree_with_opencvs_caffe_reader(tmp_path, base_channels, old):
-    size, net = 188, release(base_channels)
-    (tmp_path / "net.prototxt").write_text(prototxt(net, size))
-    loaded = load(tmp_path, caffemodel(net, old=old))
-    image = np.random.default_rng(0).random((1, 1, size, size), dtype=np.float32)
-
-    oracle = cv2.dnn.readNetFromCaffe(str(tmp_path / "net.prototxt"), str(tmp_path / "net.caffemodel"))
-    oracle.setInput(image)
+    net = release(base_channels)
+    image = np.random.default_rng(0).random((1, 1, 188, 188), dtype=np.float32)
+    expected = opencv_scores(tmp_path, net, image, old=old)
     with torch.inference_mode():
-        ours = loaded(torch.from_numpy(image)).numpy()
+        ours = load_caffemodel(tmp_path / "net.caffemodel")(torch.from_numpy(image)).numpy()
     assert ours.std() > 0.1
-    np.testing.assert_allclose(ours, oracle.forward(), rtol=0, atol=1e-4)
+    np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-4)
 
 
 def test_loading_leaves_the_global_generator_alone(tmp_path):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -12,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from tests.caffe_files import caffemodel, named_layers, prototxt
+from tests.caffe_files import named_layers, opencv_scores
 from unet_paper.model import CropAndConcatenate, UNet, incoming_nodes
 
 FIGURE_1 = [  # (layer, channels, side in px) of every blue and green arrow, and of the last one, for a 572 px input
@@ -204,13 +203,9 @@ def test_release_variant_agrees_with_opencvs_caffe_reader(tmp_path, base_channel
     net.reset_parameters(generator)
     for _, layer in named_layers(net):
         nn.init.normal_(layer.bias, std=0.1, generator=generator)
-    (tmp_path / "net.prototxt").write_text(prototxt(net, size))
-    (tmp_path / "net.caffemodel").write_bytes(caffemodel(net))
     image = np.random.default_rng(0).random((1, 1, size, size), dtype=np.float32)
-
-    oracle = cv2.dnn.readNetFromCaffe(str(tmp_path / "net.prototxt"), str(tmp_path / "net.caffemodel"))
-    oracle.setInput(image)
+    expected = opencv_scores(tmp_path, net, image)
     with torch.inference_mode():
         ours = net(torch.from_numpy(image)).numpy()
     assert ours.std() > 0.1
-    np.testing.assert_allclose(ours, oracle.forward(), rtol=0, atol=1e-4)
+    np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-4)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import pytest
 
-pytestmark = pytest.mark.book
+from tests.real_data import needs_films, needs_sections
 
-REAL = Path(os.environ.get("UNET_PAPER_DATA", "/nonexistent"))
+pytestmark = pytest.mark.book
 
 
 @pytest.fixture
@@ -46,13 +43,13 @@ def test_one_frame_is_hardly_annotated(glued):
     assert glued["frames_all"] == 9
 
 
-@pytest.mark.skipif(not (REAL / "isbi2012").is_dir(), reason="needs the challenge's images, see data/README.md")
+@needs_sections
 def test_real_sections(glued):
     assert glued["membrane"] == pytest.approx(0.2196, abs=1e-4)
     assert glued["threshold_error"] == pytest.approx(0.171, abs=0.002)
 
 
-@pytest.mark.skipif(not (REAL / "ctc").is_dir(), reason="needs the challenge's films, see data/README.md")
+@needs_films
 def test_real_frames(glued):
     assert (glued["frame"], glued["cells_annotated"], glued["cells_existing"]) == (67, 3, 18)
     assert (glued["frames_incomplete"], glued["frames_all"]) == (3, 9)

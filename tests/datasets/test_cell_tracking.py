@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 
 from tests.datasets.small import write_film
+from tests.real_data import REAL, needs_films
 from unet_paper.checks import IGNORE
 from unet_paper.datasets import cell_frames, load_cell_tracking, mark_unannotated
 from unet_paper.datasets.fetching import read_registry, verify_pixels
-
-REAL = Path(os.environ.get("UNET_PAPER_DATA", "/nonexistent"))
-needs_real_data = pytest.mark.skipif(
-    not (REAL / "ctc").is_dir(), reason="needs the challenge's films: fetch dic-hela and phc-u373, set UNET_PAPER_DATA"
-)
 
 # Three cells in a row. Gold knows the first, silver the first two, markers all three.
 GOLD = np.array([[7, 7, 0, 0, 0, 0, 0, 0], [7, 7, 0, 0, 0, 0, 0, 0]], np.uint16)
@@ -153,14 +147,14 @@ def test_cell_frames_are_synthetic_where_absent(tmp_path, name, sequence, shape)
     assert "python -m unet_paper fetch" in data.source
 
 
-@needs_real_data
+@needs_films
 @pytest.mark.parametrize("name", ["dic-hela", "phc-u373"])
 def test_real_pixels(name):
     entry = read_registry()[name]
     verify_pixels(REAL / entry["folder"], entry["sha256"])
 
 
-@needs_real_data
+@needs_films
 def test_frame_67_has_3_of_18_cells():
     """The best known partial annotation: the rest of the cells must not count as background."""
     gold = cell_frames("DIC-C2DH-HeLa", 1, root=REAL)
@@ -172,7 +166,7 @@ def test_frame_67_has_3_of_18_cells():
     assert len(seen) == 18
 
 
-@needs_real_data
+@needs_films
 def test_all_34_gold_frames():
     assert sum(len(cell_frames("PhC-C2DH-U373", sequence, root=REAL)) for sequence in (1, 2)) == 34
     assert sum(len(cell_frames("DIC-C2DH-HeLa", sequence, root=REAL)) for sequence in (1, 2)) == 18

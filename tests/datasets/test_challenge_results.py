@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +9,12 @@ import pytest
 import tifffile
 
 from tests.challenge_films import challenge_finds_it_valid, challenge_measures, film, random_tracks, write_reference
+from tests.real_data import REAL, needs_films
 from unet_paper.datasets import load_cell_tracking
 from unet_paper.datasets.challenge_results import mask_name, new_folder, read_tracks, write_mask, write_tracks
 from unet_paper.metrics import det, seg, tra
 from unet_paper.tracking import Tracks, link, within_field
 
-REAL = Path(os.environ.get("UNET_PAPER_DATA", "/nonexistent"))
-needs_real_data = pytest.mark.skipif(
-    not (REAL / "ctc").is_dir(), reason="needs the challenge's films: fetch dic-hela and phc-u373, set UNET_PAPER_DATA"
-)
 TRACKS = link(film("1111.3", "22.4.3"), divisions=True)
 
 
@@ -90,7 +86,7 @@ def test_the_challenges_measures_of_a_written_film(tmp_path):
     assert theirs["TRA"] == pytest.approx(tra(reference, result), abs=1e-12)
 
 
-@needs_real_data
+@needs_films
 @pytest.mark.parametrize("name", ["DIC-C2DH-HeLa", "PhC-C2DH-U373"])
 def test_seg_of_silver_masks_against_gold(tmp_path, name):
     gold = load_cell_tracking(name, 2, root=REAL)
@@ -103,7 +99,7 @@ def test_seg_of_silver_masks_against_gold(tmp_path, name):
     assert 0.7 < ours < 1
 
 
-@needs_real_data
+@needs_films
 def test_silver_masks_linked_and_judged_by_the_markers(tmp_path):
     """Frames 8 to 13 of DIC-HeLa 01, in which one cell divides."""
     reference = cut(read_tracks(REAL / "ctc/DIC-C2DH-HeLa/01_GT/TRA"), 8, 13)
@@ -117,7 +113,7 @@ def test_silver_masks_linked_and_judged_by_the_markers(tmp_path):
     assert tra(reference, result) > 0.9
 
 
-@needs_real_data
+@needs_films
 @pytest.mark.parametrize("film", ["DIC-C2DH-HeLa/02", "PhC-C2DH-U373/02"])
 def test_the_published_references_are_consistent(film):
     tracks = read_tracks(REAL / f"ctc/{film}_GT/TRA")

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.datasets.small import tiff_bytes
+from tests.real_data import REAL, needs_sections
 from unet_paper.datasets import em_sections, load_isbi2012
 from unet_paper.datasets.fetching import read_registry, verify_pixels
 from unet_paper.datasets.folders import data_roots
 
-REAL = Path(os.environ.get("UNET_PAPER_DATA", "/nonexistent"))
-needs_real_data = pytest.mark.skipif(
-    not (REAL / "isbi2012").is_dir(), reason="needs the challenge's images: fetch isbi2012, set UNET_PAPER_DATA"
-)
 SHAPE = (30, 512, 512)
 
 
@@ -123,12 +119,12 @@ def test_order_of_the_data_folders(monkeypatch, tmp_path):
     assert data_roots("elsewhere") == [Path("elsewhere")]
 
 
-@needs_real_data
+@needs_sections
 def test_real_pixels():
     verify_pixels(REAL / "isbi2012", read_registry()["isbi2012"]["sha256"])
 
 
-@needs_real_data
+@needs_sections
 def test_real_membranes_are_22_percent():
     labels = load_isbi2012(root=REAL).labels
     assert np.mean(labels == 0) == pytest.approx(0.22, abs=0.005)
