@@ -92,6 +92,11 @@ def read_layers(content: bytes) -> dict[str, list[np.ndarray]]:
     content : bytes
         A whole `.caffemodel`.
 
+    Returns
+    -------
+    dict of str to list of numpy.ndarray
+        Float32 blobs in the shapes that the file gives them, for example (64, 1, 3, 3) and (64,).
+
     Raises
     ------
     CaffeModelError, WireFormatError

@@ -67,6 +67,11 @@ def fits_one_tile(net: nn.Module, size: Size, *, rotations: int, tile: int) -> b
         How many.
     tile : int
         Largest allowed input side in px.
+
+    Returns
+    -------
+    bool
+        True if `average_on_device` can take the image.
     """
     sides = {side for turn in range(rotations) for side in rotated_size(size, 360 * turn / rotations)}
     grids = {side: tile_grid(net, side, tile=tile) for side in sides}

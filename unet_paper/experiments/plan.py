@@ -65,6 +65,11 @@ def load_fold(task: str, fold: int, *, root=None) -> tuple[Dataset, Dataset]:
     root : path, optional
         Where the data lies, as in `unet_paper.load_isbi2012`.
 
+    Returns
+    -------
+    learn, held_out : Dataset
+        Images (N, H, W) float32 in [0, 1] with labels (N, H, W) int32.
+
     Raises
     ------
     FileNotFoundError

@@ -38,6 +38,11 @@ def read_records(name: str, folder: str | os.PathLike | None = None) -> list[dic
     folder : path, optional
         Where to look instead of `data/results`.
 
+    Returns
+    -------
+    list of dict
+        What `unet_paper.experiments.run.run_fold` wrote; lengths in px, times in s.
+
     Raises
     ------
     ValueError

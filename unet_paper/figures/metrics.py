@@ -58,13 +58,10 @@ def plot_pictures(pictures: dict[str, tuple[np.ndarray, str]], *, columns: int =
     columns : int
         Pictures per row.
     """
-    rows = -(-len(pictures) // columns)
-    figure, all_axes = plt.subplots(rows, columns, figsize=(7.0, 2.15 * rows), squeeze=False)
-    for axes, (title, (mask, text)) in zip(all_axes.flat, pictures.items(), strict=False):
+    figure, all_axes = _grid(len(pictures), columns, row_height=2.15)
+    for axes, (title, (mask, text)) in zip(all_axes, pictures.items(), strict=True):
         draw_mask(axes, mask, title=title)
         axes.set_xlabel(text, loc="left", fontsize=10.5)
-    for axes in all_axes.flat[len(pictures) :]:
-        axes.set_visible(False)
     return figure
 
 
@@ -90,14 +87,12 @@ def plot_warping(labels: np.ndarray, target: np.ndarray, stages: Sequence[np.nda
         The whole warping: pixels that moved are numbered in their order, pixels that stay different are coloured.
     """
     panels = [("labels", labels), ("result", target), *((f"after pass {k + 1}", m) for k, m in enumerate(stages))]
-    figure, all_axes = plt.subplots(-(-len(panels) // 2), 2, figsize=(7.0, 2.35 * -(-len(panels) // 2)), squeeze=False)
-    for axes, (title, mask) in zip(all_axes.flat, panels, strict=False):
+    figure, all_axes = _grid(len(panels), 2, row_height=2.35)
+    for axes, (title, mask) in zip(all_axes, panels, strict=True):
         draw_mask(axes, mask, title=title)
     for number, mask in enumerate(stages):
-        _number_flips(all_axes.flat[2 + number], warp.flips, number, mask)
-    _mark_errors(all_axes.flat[len(panels) - 1], warp)
-    for axes in all_axes.flat[len(panels) :]:
-        axes.set_visible(False)
+        _number_flips(all_axes[2 + number], warp.flips, number, mask)
+    _mark_errors(all_axes[-1], warp)
     return figure
 
 
@@ -177,3 +172,12 @@ def _outline(axes: mpl.axes.Axes, cells: np.ndarray) -> None:
 
 def _pale(colour: str) -> tuple[float, ...]:
     return tuple(0.45 + 0.55 * channel for channel in to_rgb(colour))
+
+
+def _grid(count: int, columns: int, *, row_height: float) -> tuple[mpl.figure.Figure, list[mpl.axes.Axes]]:
+    """Return `count` panels in rows of `columns`; row_height in inches. Places that are left over stay empty."""
+    rows = -(-count // columns)
+    figure, all_axes = plt.subplots(rows, columns, figsize=(7.0, row_height * rows), squeeze=False)
+    for axes in all_axes.flat[count:]:
+        axes.set_visible(False)
+    return figure, list(all_axes.flat[:count])

@@ -134,6 +134,16 @@ def merged_cells(reference, result) -> int:
     ----------
     reference, result : array_like of int
         (H, W) or (T, H, W) cells by label, 0 background.
+
+    Returns
+    -------
+    int
+        >= 0, summed over frames.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, or either is no label image.
     """
     return sum(_cuts(frame) for frame in _match_frames(reference, result))
 

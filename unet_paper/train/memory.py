@@ -27,6 +27,11 @@ def kept_bytes(net: UNet, tile: int, *, precision: str = "float32") -> int:
         Side of the input tile in px, a legal one.
     precision : {"float32", "bfloat16"}
         Of the convolutions.
+
+    Returns
+    -------
+    int
+        Bytes, of one tile.
     """
     dtype = DTYPES[precision]
     weights = {name: torch.empty_like(w, device="meta", dtype=dtype) for name, w in net.named_parameters()}

@@ -141,6 +141,11 @@ def step_flop(net: UNet, tile: int, *, batch_size: int = 1) -> int:
         Side of the input tile in px, a legal one.
     batch_size : int
         Tiles per step.
+
+    Returns
+    -------
+    int
+        FLOP.
     """
     work = [layer.multiply_adds for layer in trace(net, tile) if layer.multiply_adds]
     return 2 * batch_size * (3 * sum(work) - work[0])
@@ -157,6 +162,11 @@ def matrix_rate(device: torch.device | str, precision: str, *, side: int | None 
         Of the factors; on a GPU, float32 is multiplied in TF32 where PyTorch may do so for convolutions.
     side : int, optional
         Rows and columns; by default 8192 on a GPU and 1536 on a CPU.
+
+    Returns
+    -------
+    float
+        FLOP/s, > 0.
     """
     device = torch.device(device)
     side = side or (8192 if device.type == "cuda" else 1536)
