@@ -43,6 +43,9 @@ class Augmentation:
     grey_value : float
         Strength g of the grey-value variation, in [0, 1). Drawn uniformly for each image: gamma = exp(+-g), contrast
         factor 1 +- g about mid-grey (0.5), brightness +- g/2; 0 leaves the values alone.
+    scaling : float
+        Largest relative change of size s, in [0, 1): pictures grow by a factor drawn between 1 / (1 + s) and 1 + s,
+        uniformly in its logarithm, about the centre. Drawn last, and only if it is not 0.
     elastic_std : float
         Standard deviation in px of the displacement vectors on the coarse grid.
     grid : int
@@ -59,6 +62,7 @@ class Augmentation:
     rotation: float = 180.0
     flips: bool = False
     grey_value: float = 0.1
+    scaling: float = 0.0
     elastic_std: float = 10.0
     grid: int = 3
     image_interpolation: str = "bicubic"
@@ -70,6 +74,8 @@ class Augmentation:
                 raise ValueError(f"{name} is {value}; needs a finite number of at least 0")
         if self.grey_value >= 1:
             raise ValueError(f"grey_value is {self.grey_value}; needs less than 1, typical is 0.1")
+        if not 0 <= self.scaling < 1:
+            raise ValueError(f"scaling is {self.scaling}; needs a share in [0, 1), typical is 0.25")
         if self.grid < 2:
             raise ValueError(f"grid is {self.grid}; needs at least 2 control points per side, the paper has 3")
         if self.image_interpolation not in INTERPOLATIONS:
@@ -188,11 +194,19 @@ class Augmentation:
             flip=flip,
             angle=math.radians(self.rotation) * signed[:, 4],
             grey=self.grey_value * signed[:, 5:8],
+            zoom=self._draw_zoom(batch, generator, device),
         )
+
+    def _draw_zoom(self, batch: int, generator: torch.Generator, device: torch.device | str) -> Tensor:
+        if self.scaling == 0:
+            return torch.ones(batch, device=device)
+        signed = 2 * torch.rand(batch, generator=generator, device=generator.device) - 1
+        return _without_waiting((1 + self.scaling) ** signed, device)
 
     def _resample(self, triple, draws: Draws, top_left: Tensor, *, size, border: int) -> tuple[Tensor, Tensor, Tensor]:
         images, labels, weights = triple
-        source = rigid_positions(top_left, draws.angle, draws.flip, size) + displacement_field(draws.vectors, size)
+        steps = draws.flip / draws.zoom[:, None]  # source pixels per pixel of the window
+        source = rigid_positions(top_left, draws.angle, steps, size) + displacement_field(draws.vectors, size)
         source = mirrored(source, images.shape[2:])  # (B, 2, h, w)
         deformed = read_between_pixels(images, source, interpolation=self.image_interpolation)
         if self.grey_value > 0:
@@ -211,6 +225,7 @@ class Draws:
     flip: Tensor  # (B, 2) -1 mirrors the axis, 1 leaves it
     angle: Tensor  # (B,) radians
     grey: Tensor  # (B, 3) in [-g, g]: gamma, contrast, brightness
+    zoom: Tensor  # (B,) how many times larger the picture becomes
 
 
 def displacement_field(vectors: Tensor, size: tuple[int, int]) -> Tensor:
@@ -254,8 +269,34 @@ def _basis(vectors: Tensor, points: int, side: int) -> Tensor:
     return F.interpolate(identity[None, None], size=(side, points), mode="bicubic", align_corners=True)[0, 0]
 
 
-def rigid_positions(top_left: Tensor, angle: Tensor, flip: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return where each pixel of a flipped and rotated window comes from.
+def elastic_std_of(strain: float, tile: int, *, grid: int = 3) -> float:
+    """Return the displacement in px that strains a square tile so much, whatever its size.
+
+    An elastic deformation with displacement (u, v) changes an area by the factor 1 + du/dy + dv/dx, to first order.
+    Control points span the tile, so the same displacements strain a smaller tile more.
+
+    Parameters
+    ----------
+    strain : float
+        Standard deviation of du/dy + dv/dx, root mean square over the tile; >= 0.
+    tile : int
+        Side of the tile in px, at least 2.
+    grid : int
+        Control points per side.
+
+    Returns
+    -------
+    float
+        `Augmentation.elastic_std` in px. A strain of 0.065 gives the paper's 10 px on its tile of 572 px.
+    """
+    share = _basis(torch.zeros((), dtype=torch.float64), grid, tile)  # (tile, grid), of each control point
+    slope = torch.gradient(share, dim=0)[0]  # per px
+    variance = 2 * (slope**2).sum(1).mean() * (share**2).sum(1).mean()  # of the strain, for displacements of 1 px
+    return strain / math.sqrt(float(variance))
+
+
+def rigid_positions(top_left: Tensor, angle: Tensor, steps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return where each pixel of a flipped, scaled and rotated window comes from.
 
     Parameters
     ----------
@@ -263,8 +304,9 @@ def rigid_positions(top_left: Tensor, angle: Tensor, flip: Tensor, size: tuple[i
         (B, 2) position of the window in the source before it is turned about its own centre, in px: down, right.
     angle : Tensor
         (B,) in radians; positive turns the picture counter-clockwise.
-    flip : Tensor
-        (B, 2) of 1 (leave) and -1 (mirror), for the vertical and the horizontal axis.
+    steps : Tensor
+        (B, 2) source pixels per pixel of the window along its vertical and horizontal axis: 1 leaves an axis, -1
+        mirrors it, 0.5 shows the picture at twice its size.
     size : tuple of int
         (H, W) of the window in px.
 
@@ -274,8 +316,8 @@ def rigid_positions(top_left: Tensor, angle: Tensor, flip: Tensor, size: tuple[i
         (B, 2, H, W) source positions in px: row, column.
     """
     half = [(side - 1) / 2 for side in size]
-    y = flip[:, 0, None] * (torch.arange(size[0], device=angle.device) - half[0])  # (B, H), from the centre
-    x = flip[:, 1, None] * (torch.arange(size[1], device=angle.device) - half[1])  # (B, W)
+    y = steps[:, 0, None] * (torch.arange(size[0], device=angle.device) - half[0])  # (B, H), from the centre
+    x = steps[:, 1, None] * (torch.arange(size[1], device=angle.device) - half[1])  # (B, W)
     cos, sin = torch.cos(angle)[:, None], torch.sin(angle)[:, None]  # (B, 1)
     top, left = top_left[:, 0, None] + half[0], top_left[:, 1, None] + half[1]  # (B, 1), centre in the source
     row = (cos * y + top)[:, :, None] + (sin * x)[:, None, :]  # (B, H, W)

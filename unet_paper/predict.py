@@ -18,7 +18,14 @@ from unet_paper.turning import average_on_device, fits_one_tile, rotate, rotate_
 
 
 def predict_probability(
-    net: nn.Module, image, *, rotations: int = 1, flips: bool = False, scale: float = 1.0, **how
+    net: nn.Module,
+    image,
+    *,
+    rotations: int = 1,
+    flips: bool = False,
+    scale: float = 1.0,
+    standardise: bool = False,
+    **how,
 ) -> np.ndarray:
     """Return the probability of every class at every pixel.
 
@@ -39,6 +46,8 @@ def predict_probability(
     scale : float
         Factor by which the image is resized before the network sees it, for a network trained on images of such size
         (its card says so); the map comes back at the image's own size.
+    standardise : bool
+        Give the network the image with mean 0 and variance 1, for one trained with `TrainConfig.standardise_each`.
     **how
         `tile`, `device`, `precision`, `progress` of `unet_paper.predict_scores`.
 
@@ -58,8 +67,24 @@ def predict_probability(
     size = image.shape[1:]
     if scale != 1:
         image = resize_image(image, scaled_size(size, scale))
+    if standardise:
+        image = standardised(image)
     mean = _average(net, image, rotations, flips, how)
     return mean if scale == 1 else resize_image(mean, size).clip(0, 1)  # rounding may leave the range
+
+
+def standardised(image: np.ndarray) -> np.ndarray:
+    """Return an image with mean 0 and variance 1, as `TrainConfig.standardise_each` trains on it.
+
+    Raises
+    ------
+    ValueError
+        If it has one and the same grey value everywhere.
+    """
+    deviation = image.std(dtype=np.float64)
+    if deviation == 0:
+        raise ValueError("the image has one and the same grey value; it cannot be standardised")
+    return ((image - np.float32(image.mean(dtype=np.float64))) / np.float32(deviation)).astype(np.float32)
 
 
 def _average(net: nn.Module, image: np.ndarray, rotations: int, flips: bool, how: dict) -> np.ndarray:

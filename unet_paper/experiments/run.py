@@ -16,12 +16,14 @@ from unet_paper.experiments.plan import Experiment, load_fold
 from unet_paper.experiments.record import FORMAT, circumstances, record_path
 from unet_paper.instances import instances, watershed_instances
 from unet_paper.json_files import write_json
+from unet_paper.metrics.em import EMScores
 from unet_paper.model import UNet
 from unet_paper.networks import save_network
 from unet_paper.predict import predict_probability
 from unet_paper.train import History, train
 
 CURVE_POINTS = 200  # a record holds the loss as this many means over equal stretches of steps
+EM_MEASURES = ("warping_error", "rand_error", "pixel_error", "pixel_difference", "v_rand", "v_info")
 # How the held-out probability is averaged: the network once, the paper's 7 rotations, the release's 4 flips.
 AVERAGES = {
     "none": {},
@@ -106,7 +108,9 @@ def run_fold(
 def measure(experiment: Experiment, net: UNet, held_out: Dataset, *, progress: bool) -> tuple[dict, dict]:
     """Return the scores of every way to average, and the seconds that one image took in each."""
     score = em_measures if experiment.task == "em" else cell_measures
-    how = {"scale": experiment.scale, "precision": experiment.config.precision, "progress": False}
+    config = experiment.config
+    how = {"scale": experiment.scale, "precision": config.precision, "progress": False}
+    how["standardise"] = config.standardise_each
     scores, seconds = {}, {}
     for name, average in AVERAGES.items():
         started = time.perf_counter()
@@ -114,17 +118,31 @@ def measure(experiment: Experiment, net: UNet, held_out: Dataset, *, progress: b
         seconds[f"one image, {name}"] = (time.perf_counter() - started) / len(maps)
         scores[name] = score(held_out.labels, maps)
         if progress:
-            print(f"{experiment.name}, {name}: {scores[name]}", flush=True)
+            plain = {key: value for key, value in scores[name].items() if isinstance(value, float | int)}
+            print(f"{experiment.name}, {name}: {plain}", flush=True)
     return scores, seconds
 
 
 def em_measures(labels: np.ndarray, probability: np.ndarray) -> dict:
-    """Return the challenge's measures of the EM sections, each at its best threshold, as Table 1 does."""
+    """Return the challenge's measures of the EM sections, each at its best threshold, as Table 1 does.
+
+    Beside them the whole curves over the thresholds, of all sections together and of each one.
+    """
     from unet_paper.metrics import em_scores  # here: it brings numba's compiler
 
     scores = em_scores(labels, probability)
-    names = ("warping_error", "rand_error", "pixel_error", "pixel_difference", "v_rand", "v_info")
-    return {**{name: getattr(scores, name) for name in names}, "threshold": scores.best_threshold}
+    sections = [em_scores(truth, cell) for truth, cell in zip(labels, probability, strict=True)]
+    return {
+        **{name: getattr(scores, name) for name in EM_MEASURES},
+        "threshold": scores.best_threshold,
+        "curves": rounded_curves(scores),
+        "sections": [rounded_curves(section) for section in sections],
+    }
+
+
+def rounded_curves(scores: EMScores) -> dict[str, list[float]]:
+    """Return each measure at every threshold, to seven digits: enough for figures, and a record stays small."""
+    return {name: [float(f"{value:.7g}") for value in scores.curves[name]] for name in EM_MEASURES}
 
 
 def cell_measures(labels: np.ndarray, probability: np.ndarray) -> dict:

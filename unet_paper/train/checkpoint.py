@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.optim.swa_utils import AveragedModel
 
 from unet_paper.tensor_files import TensorFileError, read_tensors, write_tensors
 from unet_paper.train.history import History
@@ -44,24 +45,28 @@ def check_target(path: Path, *, resume: bool) -> None:
         raise FileExistsError(f"{path} exists; pass resume=True to continue from it, or choose another path")
 
 
-def save_checkpoint(path: Path, net: nn.Module, optimiser: Optimizer, history: History) -> None:
+def save_checkpoint(
+    path: Path, net: nn.Module, optimiser: Optimizer, history: History, *, average: AveragedModel | None = None
+) -> None:
     """Write network, optimiser and history to `path`, keeping the checkpoint that was there as `previous(path)`.
 
     Random generators need no place in the file: every tile and every dropped activation follows from the seed and the
     number of the step.
     """
     metadata = {"format": FORMAT, "history": history.to_json(), "network": json.dumps(net.settings)}
-    write_tensors(path, _as_tensors(net, optimiser), metadata, keep=previous(path))
+    write_tensors(path, _as_tensors(net, optimiser, average), metadata, keep=previous(path))
 
 
-def restore_checkpoint(path: Path, net: nn.Module, optimiser: Optimizer) -> History | None:
+def restore_checkpoint(
+    path: Path, net: nn.Module, optimiser: Optimizer, *, average: AveragedModel | None = None
+) -> History | None:
     """Put the newest usable checkpoint into `net` and `optimiser`.
 
     Parameters
     ----------
     path : pathlib.Path
         Where `save_checkpoint` wrote; where that file is damaged, the previous one is used, with a warning.
-    net, optimiser
+    net, optimiser, average
         Of the same kind as those that were saved; changed in place.
 
     Returns
@@ -83,6 +88,8 @@ def restore_checkpoint(path: Path, net: nn.Module, optimiser: Optimizer) -> Hist
             warnings.warn(f"{error}; trying the checkpoint before it", stacklevel=2)
             continue
         _load_tensors(candidate, tensors, metadata, net, optimiser)
+        if average is not None and "average.n_averaged" in tensors:  # a run with another `average` is refused later
+            average.load_state_dict(_named(tensors, "average."))
         return History.from_json(metadata["history"])
     if path.exists() or previous(path).exists():
         raise CheckpointError(f"no usable checkpoint at {path}; delete it and {previous(path).name} to start anew")
@@ -92,7 +99,8 @@ def restore_checkpoint(path: Path, net: nn.Module, optimiser: Optimizer) -> Hist
 def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Return the tensors and the metadata of one checkpoint file.
 
-    Tensors of the network are named ``net.*``, those of the optimiser ``optimiser.<parameter>.<name>``.
+    Tensors of the network are named ``net.*``, those of the optimiser ``optimiser.<parameter>.<name>``, those of a
+    running average ``average.*``.
 
     Raises
     ------
@@ -105,8 +113,10 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise CheckpointError(str(error)) from error
 
 
-def _as_tensors(net: nn.Module, optimiser: Optimizer) -> dict[str, Tensor]:
+def _as_tensors(net: nn.Module, optimiser: Optimizer, average: AveragedModel | None) -> dict[str, Tensor]:
     tensors = {f"net.{name}": value for name, value in net.state_dict().items()}
+    if average is not None:
+        tensors |= {f"average.{name}": value for name, value in average.state_dict().items()}
     for index, state in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{index}.{name}": value for name, value in state.items() if value is not None}
     return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
@@ -117,13 +127,15 @@ def _load_tensors(path: Path, tensors: dict, metadata: dict, net: nn.Module, opt
     if saved != wanted:
         differ = [f"{name} {saved[name]} there, {wanted[name]} here" for name in saved if saved[name] != wanted[name]]
         raise CheckpointError(f"{path} belongs to another network ({', '.join(differ)}); build that one")
-    net.load_state_dict(
-        {name.removeprefix("net."): value for name, value in tensors.items() if name.startswith("net.")}
-    )
+    net.load_state_dict(_named(tensors, "net."))
     for index, parameter in enumerate(optimiser.param_groups[0]["params"]):
-        prefix = f"optimiser.{index}."
-        state = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+        state = _named(tensors, f"optimiser.{index}.")
         optimiser.state[parameter] = {name: _like(parameter, value) for name, value in state.items()}
+
+
+def _named(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Return the tensors whose names begin with `prefix`, without it."""
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
 def _like(parameter: Tensor, value: Tensor) -> Tensor:

@@ -4,13 +4,14 @@ References
 ----------
 Ronneberger, Fischer, Brox (2015), sections 3 and 3.1, doi:10.1007/978-3-319-24574-4_28.
 Kingma, Ba (2015), Adam, arXiv:1412.6980.
+Polyak, Juditsky (1992), averages of iterates, doi:10.1137/0330046.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 OPTIMISERS = ("sgd", "adam")
 PRECISIONS = ("float32", "bfloat16")
@@ -39,6 +40,9 @@ class TrainConfig:
         Updates of the weights.
     tile : int
         Side of the square input tile in px; must be legal for the network. Paper: 572.
+    late_tile, late_steps : int
+        The last `late_steps` steps take tiles of `late_tile` px: small tiles give a short run many steps, large ones
+        at the end show it whole cells. Departure: the paper keeps one tile; 0 and 0 for that.
     batch_size : int
         Tiles per step, shared evenly between processes. Paper: 1.
     precision : {"float32", "bfloat16"}
@@ -53,6 +57,12 @@ class TrainConfig:
         Mirror each axis with probability 1/2.
     elastic_std : float
         Standard deviation in px of the displacements on the 3x3 grid. Paper: 10; 0 for no deformation.
+    elastic_strain : float
+        The same strength as a strain, which does not depend on the tile: standard deviation of the local change of
+        area (see `unet_paper.augment.elastic_std_of`); the paper's 10 px on 572 are 0.065. Takes the place of
+        `elastic_std`, which must then be 0; 0 for not used.
+    scaling : float
+        Largest relative change of size, in [0, 1): 0.25 shows a tile at 0.8 to 1.25 times its size. Paper: none.
     grey_value : float
         Strength of random gamma, contrast and brightness, in [0, 1); 0 for none. See `unet_paper.augment`.
     w0, sigma : float
@@ -62,6 +72,14 @@ class TrainConfig:
     standardise : bool
         Train on images of mean 0 and variance 1. The trained network still takes images in [0, 1]: mean and
         deviation are absorbed into its first convolution. For training from fresh weights.
+    standardise_each : bool
+        The same with every image's own mean and variance. Nothing can absorb them: who uses the network must
+        standardise each image too (`unet_paper.predict_probability(..., standardise=True)`).
+    average : float
+        Decay per step of a running average of the weights, in [0, 1), which the run returns and validates instead of
+        the last weights; 0 for none. Departure: the paper takes the last.
+    fused : bool
+        Update all weights in one pass over memory: the same formula, other rounding, less time on a CPU.
     seed : int
         Decides every tile, deformation and dropped activation; >= 0. The network brings its own initial weights.
     validate_every, checkpoint_every : int
@@ -82,6 +100,8 @@ class TrainConfig:
     schedule: str = "constant"
     steps: int = 20_000  # the paper says 10 hours
     tile: int = 572
+    late_tile: int = 0
+    late_steps: int = 0
     batch_size: int = 1
     precision: str = "float32"
     channels_last: bool = True
@@ -90,12 +110,17 @@ class TrainConfig:
     quarter_turns: bool = False
     flips: bool = False
     elastic_std: float = 10.0
+    elastic_strain: float = 0.0
+    scaling: float = 0.0
     grey_value: float = 0.1  # the paper names grey value variations without a size
     # The weights of Eq. 2.
     w0: float = 10.0
     sigma: float = 5.0
     balance: bool = True
     standardise: bool = False
+    standardise_each: bool = False
+    average: float = 0.0
+    fused: bool = False
     seed: int = 0
     validate_every: int = 0
     checkpoint_every: int = 500
@@ -107,10 +132,10 @@ class TrainConfig:
     def continues(self, earlier: TrainConfig) -> list[str]:
         """Return the names of settings that differ from `earlier` and so forbid to continue its run.
 
-        How often to validate and to write may change; so may the number of steps, unless the schedule depends on it.
+        How often to validate and to write may change; so may the number of steps, unless schedule or late tiles depend on it.
         """
         free = {"name", "validate_every", "checkpoint_every"}
-        if self.schedule == "constant":
+        if self.schedule == "constant" and self.late_steps == 0:
             free.add("steps")
         names = [field.name for field in fields(self) if field.name not in free]
         return [name for name in names if getattr(self, name) != getattr(earlier, name)]
@@ -139,6 +164,32 @@ def learning_rate_at(config: TrainConfig, step: int) -> float:
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
 
 
+def tile_at(config: TrainConfig, step: int) -> int:
+    """Return the side in px of the tiles of step `step`, counted from 0."""
+    return config.late_tile if step >= config.steps - config.late_steps else config.tile
+
+
+def at_scale(config: TrainConfig, scale: float) -> TrainConfig:
+    """Return a configuration for images resized by `scale` whose border weights and deformation stay the same.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        For images at their own size.
+    scale : float
+        Size of the images as the network sees them, relative to their own, > 0.
+
+    Returns
+    -------
+    TrainConfig
+        With `sigma` and `elastic_std`, both in px, multiplied by `scale`; the tile, which the network's legal sizes
+        bind, and the strain, which has no unit, stay.
+    """
+    if not 0 < scale < math.inf:
+        raise ValueError(f"scale is {scale}; needs a finite factor above 0")
+    return replace(config, sigma=config.sigma * scale, elastic_std=config.elastic_std * scale)
+
+
 def configuration_table(configs: Sequence[TrainConfig]) -> str:
     """Return one line of text per setting, with its value in each configuration.
 
@@ -164,14 +215,28 @@ def _check_choices(config: TrainConfig) -> None:
 def _check_numbers(config: TrainConfig) -> None:
     for name in ("steps", "tile", "batch_size"):
         _require(config, name, getattr(config, name) >= 1, "needs at least 1")
-    for name in ("warmup_steps", "seed", "validate_every", "checkpoint_every"):
+    for name in ("warmup_steps", "seed", "validate_every", "checkpoint_every", "late_tile", "late_steps"):
         _require(config, name, getattr(config, name) >= 0, "needs 0 or more")
-    for name in ("rotation", "elastic_std", "w0"):
+    for name in ("rotation", "elastic_std", "elastic_strain", "w0"):
         _require(config, name, 0 <= getattr(config, name) < math.inf, "needs a finite number, 0 or more")
     for name in ("learning_rate", "sigma"):
         _require(config, name, 0 < getattr(config, name) < math.inf, "needs a finite number above 0")
     _require(config, "momentum", 0 <= config.momentum < 1, "needs a share in [0, 1); the paper takes 0.99")
     _require(config, "grey_value", 0 <= config.grey_value < 1, "needs a strength in [0, 1), typical is 0.1")
+    _require(config, "scaling", 0 <= config.scaling < 1, "needs a share in [0, 1), typical is 0.25")
+    _require(config, "average", 0 <= config.average < 1, "needs a decay in [0, 1), typical is 0.999")
+    _check_together(config)
+
+
+def _check_together(config: TrainConfig) -> None:
+    """Refuse settings that contradict each other."""
+    one_strength = config.elastic_std == 0 or config.elastic_strain == 0
+    _require(config, "elastic_strain", one_strength, f"needs elastic_std 0, which is {config.elastic_std}; give one")
+    late = config.late_steps <= config.steps and (config.late_steps == 0) == (config.late_tile == 0)
+    steps = f"needs 0 .. {config.steps} steps together with late_tile, which is {config.late_tile}"
+    _require(config, "late_steps", late, steps)
+    one_scale = not (config.standardise and config.standardise_each)
+    _require(config, "standardise_each", one_scale, "needs standardise off; choose one of both")
 
 
 def _require(config: TrainConfig, name: str, holds: bool, fix: str) -> None:

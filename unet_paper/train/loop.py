@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from unet_paper.checks import IGNORE
@@ -28,7 +29,7 @@ from unet_paper.train.config import TrainConfig, learning_rate_at
 from unet_paper.train.distributed import Processes, processes
 from unet_paper.train.history import History, Validation
 from unet_paper.train.step import ReplayedStep, Step, gpu_settings, make_optimiser, set_rate
-from unet_paper.train.tiles import Batch, TrainingTiles, check_pair, mixed_seed, prepare_tiles
+from unet_paper.train.tiles import Batch, TrainingTiles, check_pair, input_scales, mixed_seed, prepare_tiles
 
 REPORT_EVERY = {"cpu": 10, "cuda": 100}  # steps between two looks at the loss: at each one a GPU runs out of work
 THRESHOLDS = np.arange(10, dtype=np.float32) / 10  # the ten levels of the EM challenge
@@ -51,6 +52,7 @@ def train(
     progress: bool = True,
     device: str | torch.device | None = None,
     cuda_graph: bool = True,
+    on_report: Callable[[History], None] | None = None,
 ) -> History:
     """Train a network; the same seed, machine and number of threads give the same weights, bit for bit, on a CPU.
 
@@ -81,7 +83,9 @@ def train(
     device : str or torch.device, optional
         Where to compute; by default where the network is, under torchrun the GPU of each process.
     cuda_graph : bool
-        Record a step once and replay it, where that is possible: on a GPU, in a single process.
+        Record a step once and replay it, where that is possible: on a GPU, in a single process, tiles of one size.
+    on_report : callable, optional
+        Called with the history each time the loop looks at the losses; for a progress display of one's own.
 
     Returns
     -------
@@ -108,22 +112,35 @@ def train(
     with processes(net, device) as group, gpu_settings(group.device), torch.random.fork_rng(_gpus(group.device)):
         _place(net, config, group.device)
         tiles = prepare_tiles(dataset, config, weights=weights, border=net.border, device=group.device)
-        optimiser = make_optimiser(net, config)
-        history = _earlier(checkpoint, net, optimiser, config) if resume and checkpoint is not None else None
+        optimiser, average = make_optimiser(net, config), make_average(net, config)
+        resumes = resume and checkpoint is not None
+        history = _earlier(checkpoint, net, optimiser, average, config) if resumes else None
         step = Step(group.wrap(net.train()), optimiser, config.precision)
         run = _Run(
             net=net,
             optimiser=optimiser,
-            update=ReplayedStep(step) if cuda_graph and _can_replay(group) else step,
+            average=average,
+            update=ReplayedStep(step) if cuda_graph and _can_replay(group, config) else step,
             tiles=tiles,
             validation=None if validation is None else check_pair(validation),
             history=history or History(config=config, device=str(group.device)),
             checkpoint=checkpoint,
             group=group,
+            on_report=on_report,
         )
         run.complete(progress=progress and group.rank == 0)
-    absorb_input_scale(net.eval(), tiles.mean, tiles.deviation)
+    if average is not None:
+        net.load_state_dict(average.module.state_dict())
+    if not config.standardise_each:
+        absorb_input_scale(net.eval(), float(tiles.mean[0]), float(tiles.deviation[0]))
     return run.history
+
+
+def make_average(net: nn.Module, config: TrainConfig) -> AveragedModel | None:
+    """Return a second network that will hold the running average of the weights; None if the run wants none."""
+    if config.average == 0:
+        return None
+    return AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(config.average))
 
 
 @torch.no_grad()
@@ -172,12 +189,14 @@ class _Run:
 
     net: nn.Module
     optimiser: Optimizer
+    average: AveragedModel | None
     update: Callable[[Batch], Tensor]  # tiles -> their energy, after one update of the weights
     tiles: TrainingTiles
     validation: tuple[np.ndarray, np.ndarray] | None
     history: History
     checkpoint: Path | None
     group: Processes
+    on_report: Callable[[History], None] | None = None
     pending: list[Tensor] = field(default_factory=list)  # losses that nobody has looked at yet
 
     @property
@@ -198,7 +217,10 @@ class _Run:
         torch.manual_seed(mixed_seed(config.seed, step, self.group.rank, 1))  # dropout, inside of fork_rng
         tiles = self.tiles.batch(step, self.group.share(config.batch_size))
         set_rate(self.optimiser, learning_rate_at(config, step))
-        return self.update(tiles)
+        loss = self.update(tiles)
+        if self.average is not None:
+            self.average.update_parameters(self.net)
+        return loss
 
     def after(self, done: int, bar: tqdm) -> None:
         """Do what is due when `done` steps are done; the same on every process, because they wait for each other."""
@@ -210,7 +232,7 @@ class _Run:
         if validates:
             self.validate(done)
         if writes and self.group.rank == 0:
-            save_checkpoint(self.checkpoint, self.net, self.optimiser, self.history)
+            save_checkpoint(self.checkpoint, self.net, self.optimiser, self.history, average=self.average)
 
     def report(self, done: int, bar: tqdm) -> None:
         """Look at the losses since the last report: the only place where a GPU is waited for."""
@@ -225,28 +247,39 @@ class _Run:
         self.history.seconds = time.perf_counter() - self.started
         bar.update(done - bar.n)
         bar.set_postfix_str(f"loss {np.mean(losses):.4f}, rate {self.history.rate[-1]:.2g}")
+        if self.on_report is not None:
+            self.on_report(self.history)
 
     def validate(self, done: int) -> None:
         """Measure the held-out images, shared between the processes."""
         config = self.history.config
         mine = slice(self.group.rank, None, self.group.count)
         images, labels = (array[mine] for array in self.validation)
-        images = (images - self.tiles.mean) / self.tiles.deviation
         tile = max(config.tile, EVALUATION_TILE)
-        net = copy.deepcopy(self.net)  # prediction may move a network in memory, where a recorded step would miss it
-        counts = held_out_counts(net, images, labels, tile=tile, precision=config.precision)
+        best_net = self.net if self.average is None else self.average.module
+        net = copy.deepcopy(best_net)  # prediction may move a network in memory, where a recorded step would miss it
+        counts = held_out_counts(net, self.standardised(images), labels, tile=tile, precision=config.precision)
         *differing, annotated = self.group.sum(counts.to(self.group.device)).tolist()
         best = int(np.argmin(differing))
         self.history.seconds = time.perf_counter() - self.started
         entry = Validation(done, self.history.seconds, differing[best] / annotated, best / len(THRESHOLDS))
         self.history.validation.append(entry)
 
+    def standardised(self, images: np.ndarray) -> np.ndarray:
+        """Return held-out images (N, H, W) as the network under training takes them."""
+        if self.history.config.standardise_each:
+            mean, deviation = input_scales(images, self.history.config)
+        else:
+            mean, deviation = self.tiles.mean[:1], self.tiles.deviation[:1]
+        return (images - mean.astype(np.float32)[:, None, None]) / deviation.astype(np.float32)[:, None, None]
+
 
 def _check_network(net: nn.Module, config: TrainConfig) -> None:
-    try:
-        net.output_size(config.tile)
-    except ValueError as error:
-        raise ValueError(f"config.tile does not fit the network: {error}") from None
+    for name in ("tile", "late_tile") if config.late_steps else ("tile",):
+        try:
+            net.output_size(getattr(config, name))
+        except ValueError as error:
+            raise ValueError(f"config.{name} does not fit the network: {error}") from None
     if net.in_channels != 1 or net.num_classes < 2:
         found = f"{net.in_channels} input channels and {net.num_classes} classes"
         raise ValueError(f"the network has {found}; a data set of grey images needs 1 channel and at least 2 classes")
@@ -256,9 +289,9 @@ def _place(net: nn.Module, config: TrainConfig, device: torch.device) -> None:
     net.to(device, memory_format=torch.channels_last if config.channels_last else torch.contiguous_format)
 
 
-def _can_replay(group: Processes) -> bool:
-    """Tell whether the step can be recorded: not on a CPU, and not while processes exchange gradients within it."""
-    return group.device.type == "cuda" and group.count == 1
+def _can_replay(group: Processes, config: TrainConfig) -> bool:
+    """Tell whether the step can be recorded: not on a CPU, nor with other processes, nor with tiles of two sizes."""
+    return group.device.type == "cuda" and group.count == 1 and config.late_steps == 0
 
 
 def _gpus(device: torch.device) -> list[torch.device]:
@@ -270,8 +303,10 @@ def _is_due(done: int, every: int, steps: int) -> bool:
     return done == steps or (every > 0 and done % every == 0)
 
 
-def _earlier(path: Path, net: nn.Module, optimiser: Optimizer, config: TrainConfig) -> History | None:
-    history = restore_checkpoint(path, net, optimiser)
+def _earlier(
+    path: Path, net: nn.Module, optimiser: Optimizer, average: AveragedModel | None, config: TrainConfig
+) -> History | None:
+    history = restore_checkpoint(path, net, optimiser, average=average)
     if history is None:
         return None
     if changed := config.continues(history.config):

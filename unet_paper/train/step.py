@@ -34,9 +34,10 @@ def make_optimiser(net: nn.Module, config: TrainConfig) -> Optimizer:
     device = next(net.parameters()).device
     on_gpu = device.type == "cuda"
     rate = torch.tensor(config.learning_rate, device=device) if on_gpu else config.learning_rate
+    fused = on_gpu or config.fused or None  # None: PyTorch's own choice
     if config.optimiser == "sgd":
-        return SGD(net.parameters(), lr=rate, momentum=config.momentum, fused=on_gpu or None)
-    adam = Adam(net.parameters(), lr=rate, betas=(config.momentum, 0.999), fused=on_gpu or None, capturable=on_gpu)
+        return SGD(net.parameters(), lr=rate, momentum=config.momentum, fused=fused)
+    adam = Adam(net.parameters(), lr=rate, betas=(config.momentum, 0.999), fused=fused, capturable=on_gpu)
     adam._warned_capturable_if_run_uncaptured = True  # PyTorch warns once of the steps before recording
     return adam
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from unet_paper.augment import Augmentation
+from unet_paper.augment import Augmentation, elastic_std_of
 from unet_paper.cells import connected_cells
 from unet_paper.checks import IGNORE, check_array, check_labels, check_same_shape
 from unet_paper.datasets.dataset import Dataset
-from unet_paper.train.config import TrainConfig
+from unet_paper.train.config import TrainConfig, tile_at
 
 Batch = tuple[Tensor, Tensor, Tensor]  # (B, 1, tile, tile), (B, out, out), (B, out, out)
 
@@ -31,36 +32,35 @@ class TrainingTiles:
         (N, H, W) float32, Eq. 2.
     border : int
         Pixels that the network's output lacks on every side of the tile.
-    mean, deviation : float
-        What is removed from the tiles' grey values; 0 and 1 where they stay in [0, 1].
-    augmentation : Augmentation
-        How a tile is deformed.
+    mean, deviation : numpy.ndarray
+        (N,) what is removed from the grey values of each image; 0 and 1 where they stay in [0, 1].
     config : TrainConfig
-        Tile size, quarter turns, seed.
+        Tile size, augmentation, seed.
     """
 
     images: Tensor
     targets: Tensor
     weights: Tensor
     border: int
-    mean: float
-    deviation: float
-    augmentation: Augmentation
+    mean: np.ndarray
+    deviation: np.ndarray
     config: TrainConfig
 
     def batch(self, step: int, numbers: range) -> Batch:
         """Return the tiles `numbers` of step `step`: images with their context, targets and weights of the output."""
-        drawn = [self._tile(generator_for(self.config.seed, step, number)) for number in numbers]
-        image, target, weight = (torch.cat(part) for part in zip(*drawn, strict=True))
-        return (image - self.mean) / self.deviation, target, weight
+        side = tile_at(self.config, step)
+        drawn = [self._tile(side, generator_for(self.config.seed, step, number)) for number in numbers]
+        return tuple(torch.cat(part) for part in zip(*drawn, strict=True))
 
-    def _tile(self, generator: torch.Generator) -> Batch:
-        """Return one tile as a batch of one."""
+    def _tile(self, side: int, generator: torch.Generator) -> Batch:
+        """Return one tile of `side` px as a batch of one."""
         n = int(torch.randint(len(self.images), (), generator=generator))
         whole = (maps[n : n + 1] for maps in (self.images, self.targets, self.weights))
-        tile = self.augmentation.sample(*whole, tile=self.config.tile, border=self.border, generator=generator)
+        augmentation = augmentation_of(self.config, side)
+        image, *maps = augmentation.sample(*whole, tile=side, border=self.border, generator=generator)
+        image = (image - float(self.mean[n])) / float(self.deviation[n])
         turns = int(torch.randint(4, (), generator=generator)) if self.config.quarter_turns else 0
-        return tuple(torch.rot90(part, turns, dims=(-2, -1)) for part in tile)
+        return tuple(torch.rot90(part, turns, dims=(-2, -1)) for part in (image, *maps))
 
 
 def prepare_tiles(
@@ -87,7 +87,7 @@ def prepare_tiles(
         If the data set has no labels, no annotated pixel, or shapes that differ.
     """
     images, labels = check_pair(dataset)
-    mean, deviation = input_scale(images, standardise=config.standardise)
+    mean, deviation = input_scales(images, config)
     objects = [separated_objects(section) for section in labels]
     targets = np.stack([np.where(section > 0, 1, section) for section in objects])  # class 1: cell
     weights = np.stack([_eq2(section, config) for section in objects]) if weights is None else weights
@@ -99,7 +99,6 @@ def prepare_tiles(
         border=border,
         mean=mean,
         deviation=deviation,
-        augmentation=augmentation_of(config),
         config=config,
     )
 
@@ -175,10 +174,26 @@ def input_scale(images: np.ndarray, *, standardise: bool) -> tuple[float, float]
     return float(images.mean(dtype=np.float64)), deviation
 
 
-def augmentation_of(config: TrainConfig) -> Augmentation:
-    """Return the augmentation of a configuration; quarter turns come on top."""
+def input_scales(images: np.ndarray, config: TrainConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and standard deviation to remove from each image (N, H, W), as a configuration says: (N,), (N,)."""
+    if config.standardise_each:
+        scales = [input_scale(image, standardise=True) for image in images]
+    else:
+        scales = [input_scale(images, standardise=config.standardise)] * len(images)
+    mean, deviation = np.array(scales).T
+    return mean, deviation
+
+
+@cache
+def augmentation_of(config: TrainConfig, tile: int) -> Augmentation:
+    """Return the augmentation of a configuration for tiles of `tile` px; quarter turns come on top."""
+    strain = config.elastic_strain
     return Augmentation(
-        rotation=config.rotation, flips=config.flips, grey_value=config.grey_value, elastic_std=config.elastic_std
+        rotation=config.rotation,
+        flips=config.flips,
+        grey_value=config.grey_value,
+        scaling=config.scaling,
+        elastic_std=elastic_std_of(strain, tile) if strain > 0 else config.elastic_std,
     )
 
 
