@@ -132,7 +132,8 @@ class TrainConfig:
     def continues(self, earlier: TrainConfig) -> list[str]:
         """Return the names of settings that differ from `earlier` and so forbid to continue its run.
 
-        How often to validate and to write may change; so may the number of steps, unless schedule or late tiles depend on it.
+        How often to validate and to write may change; so may the number of steps, unless the schedule or late tiles
+        depend on it.
         """
         free = {"name", "validate_every", "checkpoint_every"}
         if self.schedule == "constant" and self.late_steps == 0:
