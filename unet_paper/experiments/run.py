@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from unet_paper.checks import IGNORE
+from unet_paper.arrays import IGNORE
+from unet_paper.cells import instances, watershed_instances
 from unet_paper.datasets import Dataset
 from unet_paper.experiments.plan import Experiment, load_fold
 from unet_paper.experiments.record import FORMAT, circumstances, record_path
-from unet_paper.instances import instances, watershed_instances
-from unet_paper.json_files import write_json
+from unet_paper.files import write_json
 from unet_paper.model import UNet
-from unet_paper.networks import save_network
+from unet_paper.networks.library import save_network
 from unet_paper.predict import predict_probability
-from unet_paper.train import History, train
+from unet_paper.training import History, train
 
 CURVE_POINTS = 200  # a record holds the loss as this many means over equal stretches of steps
 # How the held-out probability is averaged: the network once, the paper's 7 rotations, the release's 4 flips.
