@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks import augmentation, metrics, network, weightmap
 from benchmarks.record import described_machine, load, table
-from unet_paper.json_files import write_json
+from unet_paper.files import write_json
 
 ROOMS: dict[str, Callable[..., dict]] = {
     "weightmap": weightmap.measure,

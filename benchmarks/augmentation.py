@@ -1,4 +1,4 @@
-"""Speed of the augmentation: `unet_paper.augment` against scipy's `map_coordinates` and PyPI's `elasticdeform`.
+"""Speed of the augmentation: `unet_paper.augmentation` against scipy's `map_coordinates` and PyPI's `elasticdeform`.
 
 The comparisons run on one core: neither scipy nor elasticdeform uses more. `elasticdeform` needs numpy 1, so it runs in
 an interpreter of its own: name one that has it in the environment variable UNET_PAPER_ELASTICDEFORM_PYTHON, or let
@@ -22,7 +22,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from benchmarks.comparison import Comparison, medians
-from unet_paper.augment import Augmentation
+from unet_paper.augmentation import Augmentation
 
 SIDE = 512  # px
 INTERPRETER = "UNET_PAPER_ELASTICDEFORM_PYTHON"

@@ -7,8 +7,8 @@ error in it and lets the others go on.
 
 Half an hour on a rented GPU is best spent in this order; the minutes are guesses until somebody has measured them.
 
-1. `python -m pytest tests/train/test_step.py` (half a minute): the tests that need a GPU. They say whether a recorded
-   step computes what an ordinary one does, and whether the loop ever waits.
+1. `python -m pytest tests/training/test_step.py` (half a minute): the tests that need a GPU. They say whether a
+   recorded step computes what an ordinary one does, and whether the loop ever waits.
 2. `python -m benchmarks.gpu --quick --output /tmp/quick.json` (1 minute): does every part run there? Look for "error".
 3. `python -m benchmarks.gpu --output runs/gpu_benchmark.json` (3 minutes): the record. There,
    `step.bfloat16.stage_seconds` and `kernels` say what takes longest. Where `step.bfloat16.host_seconds` comes near
@@ -35,14 +35,8 @@ import numpy as np
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from unet_paper.datasets import Dataset, em_sections
-from unet_paper.experiments.record import circumstances, results_folder
-from unet_paper.json_files import write_json
-from unet_paper.model import UNet
-from unet_paper.predict import predict_probability
-from unet_paper.train import PAPER, SHORT_RUN, TrainConfig, train
-from unet_paper.train.memory import clear_peak, kept_bytes, peak_bytes, training_bytes
-from unet_paper.train.stages import (
+from unet_paper.analysis.memory import clear_peak, kept_bytes, peak_bytes, training_bytes
+from unet_paper.analysis.timing import (
     compare_precisions,
     measure_plain_step,
     measure_step,
@@ -51,8 +45,14 @@ from unet_paper.train.stages import (
     synchronise,
     tf32,
 )
-from unet_paper.train.step import ReplayedStep, gpu_settings
-from unet_paper.train.tiles import prepare_tiles
+from unet_paper.datasets import Dataset, em_sections
+from unet_paper.experiments.record import circumstances, results_folder
+from unet_paper.files import write_json
+from unet_paper.model import UNet
+from unet_paper.predict import predict_probability
+from unet_paper.training import PAPER, SHORT_RUN, TrainConfig, train
+from unet_paper.training.step import ReplayedStep, gpu_settings
+from unet_paper.training.tiles import prepare_tiles
 
 SEED = 0
 

@@ -18,8 +18,8 @@ from benchmarks.comparison import Comparison, medians
 from unet_paper.datasets import Dataset, em_sections, synthetic_em
 from unet_paper.loss import weighted_cross_entropy
 from unet_paper.model import UNet
-from unet_paper.networks import load_network
-from unet_paper.tiling import evaluating, predict_scores
+from unet_paper.networks.library import load_network
+from unet_paper.overlap_tile import evaluating, predict_scores
 
 TILE = 572  # px, the paper's input
 NETWORK = "em"  # the trained network of the repository

@@ -10,7 +10,7 @@ from scipy import ndimage
 from benchmarks.comparison import Comparison, medians
 from unet_paper.cells import connected_cells
 from unet_paper.datasets import em_sections, synthetic_em
-from unet_paper.weightmap import class_weights, separate_touching, weight_map
+from unet_paper.weight_maps import class_weights, separate_touching, weight_map
 
 SIDE = 512  # px
 CELLS = (10, 100, 1000, 5000)

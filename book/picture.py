@@ -14,7 +14,7 @@ from unet_paper.figures.em_segmentation import plot_maps
 from unet_paper.metrics import em_scores, warp
 from unet_paper.model import UNet
 from unet_paper.predict import predict_probability
-from unet_paper.train import SHORT_RUN, train
+from unet_paper.training import SHORT_RUN, train
 
 if __name__ == "__main__":
     use_book_style()

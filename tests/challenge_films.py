@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
-from unet_paper.datasets.challenge_results import write_tracks
-from unet_paper.tracking import Tracks, link
+from unet_paper.tracking.challenge_format import write_tracks
+from unet_paper.tracking.linking import Tracks, link
 
 
 def film(*rows: str) -> np.ndarray:

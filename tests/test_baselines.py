@@ -16,7 +16,7 @@ from unet_paper.baselines.padded import (
     relative_difference,
 )
 from unet_paper.baselines.sliding_window import SlidingWindowNet, count_operations, shared_share, windows_around
-from unet_paper.tiling import predict_scores
+from unet_paper.overlap_tile import predict_scores
 
 
 def small_net(seed: int = 0, **settings) -> UNet:

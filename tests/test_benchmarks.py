@@ -18,7 +18,7 @@ from benchmarks.record import table
 from unet_paper.experiments import results_folder
 from unet_paper.figures.benchmarks import plot_ratios
 from unet_paper.model import UNet
-from unet_paper.networks import save_network
+from unet_paper.networks.library import save_network
 
 matplotlib.use("Agg")
 RECORDED = results_folder() / "benchmarks.json"

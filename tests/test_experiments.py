@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 import torch
 
-from tests.train.tiny import CONFIG
+from tests.training.tiny import CONFIG
 from unet_paper import IGNORE, load_network
 from unet_paper.cli import main
 from unet_paper.datasets import synthetic_cells, synthetic_em
 from unet_paper.experiments import EXPERIMENTS, Experiment, plan, read_records, run
 from unet_paper.experiments.plan import GPU, load_fold
 from unet_paper.experiments.publish import publish
-from unet_paper.json_files import write_json
-from unet_paper.train import TrainConfig
+from unet_paper.files import write_json
+from unet_paper.training import TrainConfig
 
 TINY = replace(CONFIG, tile=188 + 16, steps=2, warmup_steps=0, validate_every=0, checkpoint_every=0)
 

@@ -12,6 +12,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 from unet_paper import UNet
+from unet_paper.analysis.tracing import trace
 from unet_paper.figures.architecture import plot_architecture, plot_totals
 from unet_paper.figures.cell_tracking import (
     outline_cells,
@@ -25,7 +26,6 @@ from unet_paper.figures.cell_tracking import (
 from unet_paper.figures.introduction import ANCESTORS, plot_ancestors, plot_operations
 from unet_paper.figures.overlap_tile import plot_phases, plot_tiling
 from unet_paper.figures.style import COLOURS
-from unet_paper.trace import trace
 
 FIGURE_1 = [  # channels × side², as the paper's figure has them, in the order of the forward pass
     "1 × 572²", "64 × 570²", "64 × 568²", "64 × 284²", "128 × 282²", "128 × 280²", "128 × 140²", "256 × 138²",

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from unet_paper.checks import IGNORE
+from unet_paper.arrays import IGNORE
 from unet_paper.loss import weighted_cross_entropy
 
 # Two classes on 2x2 pixels; a_k(x) is the activation of class k at pixel x.

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from tests.caffe_files import named_layers, opencv_scores
+from tests.networks.caffe_files import named_layers, opencv_scores
 from unet_paper.model import CropAndConcatenate, UNet, incoming_nodes
 
 FIGURE_1 = [  # (layer, channels, side in px) of every blue and green arrow, and of the last one, for a 572 px input

@@ -16,10 +16,10 @@ from torch import nn
 from tests.challenge_films import challenge_finds_it_valid
 from unet_paper.cli import main
 from unet_paper.datasets import synthetic_cells
-from unet_paper.datasets.challenge_results import read_tracks
 from unet_paper.model import UNet
-from unet_paper.networks import save_network
-from unet_paper.tracking import link, within_field
+from unet_paper.networks.library import save_network
+from unet_paper.tracking.challenge_format import read_tracks
+from unet_paper.tracking.linking import link, within_field
 
 CARD = {"name": "brightness", "task": "a test", "scale": 1.0, "data": "none", "licence": "MIT", "command": "none"}
 

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unet_paper.checks import IGNORE
+from unet_paper.arrays import IGNORE
 
 REDUCTIONS = ("mean", "weighted_mean", "sum")
 

@@ -12,8 +12,8 @@ import torch
 from scipy.special import softmax
 from torch import nn
 
-from unet_paper.resize import resize_image, scaled_size
-from unet_paper.tiling import PRECISIONS, as_network_input, predict_scores
+from unet_paper.arrays import resize_image, scaled_size
+from unet_paper.overlap_tile import PRECISIONS, as_network_input, predict_scores
 from unet_paper.turning import average_on_device, fits_one_tile, rotate, rotate_back
 
 

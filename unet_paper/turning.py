@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unet_paper.tiling import TileGrid, evaluating, tile_grid
+from unet_paper.overlap_tile import TileGrid, evaluating, tile_grid
 
 Size = tuple[int, int]
 

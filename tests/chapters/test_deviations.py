@@ -9,7 +9,7 @@ STATED = sorted(path for path in LIBRARY.rglob("*.py") if "# Departure:" in path
 
 
 def test_the_code_states_its_departures():
-    assert {"loss.py", "weightmap.py"} <= {path.name for path in STATED}
+    assert {"loss.py", "weight_maps.py"} <= {path.name for path in STATED}
 
 
 def test_the_appendix_names_every_file_with_a_departure():

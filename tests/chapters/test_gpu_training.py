@@ -6,8 +6,8 @@ import pytest
 from harness import BOOK
 
 from unet_paper import UNet
+from unet_paper.analysis.timing import step_flop
 from unet_paper.experiments import EXPERIMENTS, results_folder
-from unet_paper.train.stages import step_flop
 
 pytestmark = pytest.mark.book
 

@@ -10,7 +10,7 @@ import tifffile
 
 from tests.datasets.small import write_film
 from tests.real_data import REAL, needs_films
-from unet_paper.checks import IGNORE
+from unet_paper.arrays import IGNORE
 from unet_paper.datasets import cell_frames, load_cell_tracking, mark_unannotated
 from unet_paper.datasets.fetching import read_registry, verify_pixels
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import unet_paper.metrics as metrics
+from unet_paper.compiled import compiled
 from unet_paper.metrics import THRESHOLDS, em_scores
-from unet_paper.metrics.compiled import compiled
 from unet_paper.metrics.maps import above
 
 MASKS = arrays(np.bool_, st.tuples(st.integers(1, 9), st.integers(1, 9)))

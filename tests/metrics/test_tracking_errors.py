@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from tests.challenge_films import challenge_measures, disturbed, film, random_tracks, write_reference
-from unet_paper.datasets.challenge_results import write_tracks
 from unet_paper.metrics import det, tra, tracking_errors
-from unet_paper.tracking import Tracks, link
+from unet_paper.tracking.challenge_format import write_tracks
+from unet_paper.tracking.linking import Tracks, link
 
 TWO = link(film("11.22", "11.22"))  # 4 cells and 2 links: 4 x 10 + 2 x 1.5 = 43 by hand
 MOTHER = link(film("1111", "22.3"), divisions=True)  # 3 cells and 2 links: 33 by hand

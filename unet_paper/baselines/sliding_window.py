@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from unet_paper.tiling import mirror_crop
+from unet_paper.overlap_tile import mirror_crop
 
 KERNELS = (4, 5, 4, 4)  # px, of the four convolutions
 

@@ -7,7 +7,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from unet_paper.datasets.tiff import read_tiff
-from unet_paper.json_files import write_json
+from unet_paper.files import write_json
 
 TITLES = {
     "warping_error": "warping error (splits, merges)",

@@ -70,8 +70,8 @@ def add_options(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Write the masks and say what was found."""
-    from unet_paper.datasets.challenge_results import mask_name, new_folder, write_mask  # here: torch takes a second
-    from unet_paper.datasets.films import load_film
+    from unet_paper.datasets.image_sequence import load_film
+    from unet_paper.tracking.challenge_format import mask_name, new_folder, write_mask  # here: torch takes a second
 
     start, cells = time.monotonic(), 0
     with new_folder(options.output, force=options.force) as folder:
@@ -92,10 +92,10 @@ def segment_frames(images: np.ndarray, options: Namespace, *, border: int) -> It
     """Give, for every image of (T, H, W), the probability of cell (H, W) float32 and the cells (H, W) int32."""
     from tqdm import tqdm
 
-    from unet_paper.instances import instances
-    from unet_paper.networks import load_network, network_card
+    from unet_paper.cells import instances
+    from unet_paper.networks.library import load_network, network_card
     from unet_paper.predict import predict_probability
-    from unet_paper.tracking import check_border
+    from unet_paper.tracking.linking import check_border
 
     check_border(options.border, images.shape[1:])
     check_device(options.device)

@@ -41,8 +41,8 @@ def add_parser(subparsers) -> None:
 
 def run(options: Namespace) -> int:
     """Write the tracks and say what was found."""
-    from unet_paper.datasets.challenge_results import refuse_overwriting, write_tracks  # here: torch takes a second
-    from unet_paper.tracking import link, within_field
+    from unet_paper.tracking.challenge_format import refuse_overwriting, write_tracks  # here: torch takes a second
+    from unet_paper.tracking.linking import link, within_field
 
     start = time.monotonic()
     folder = result_folder(options.frames, options.output)
@@ -67,7 +67,7 @@ def result_folder(frames: Path, output: Path) -> Path:
 
 def find_cells(options: Namespace) -> list[np.ndarray]:
     """Return the cells (H, W) int32 of every frame: those of the masks, or what the network finds."""
-    from unet_paper.datasets.films import load_film, load_masks
+    from unet_paper.datasets.image_sequence import load_film, load_masks
 
     if options.masks:
         return list(load_masks(options.frames))

@@ -22,7 +22,7 @@ from typing import Literal
 
 import numpy as np
 
-from unet_paper.checks import IGNORE
+from unet_paper.arrays import IGNORE
 from unet_paper.datasets.dataset import Dataset
 from unet_paper.datasets.folders import find_folder
 from unet_paper.datasets.synthetic_frames import synthetic_cells

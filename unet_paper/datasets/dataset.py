@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from unet_paper.resize import resize_image, resize_labels, scaled_size
+from unet_paper.arrays import resize_image, resize_labels, scaled_size
 
 
 @dataclass(frozen=True)

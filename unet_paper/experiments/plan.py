@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from unet_paper.datasets import Dataset, load_cell_tracking, load_isbi2012
-from unet_paper.train.config import PAPER, SHORT_RUN, TrainConfig
+from unet_paper.training.config import PAPER, SHORT_RUN, TrainConfig
 
 FILMS = {"u373": "PhC-C2DH-U373", "dic-hela": "DIC-C2DH-HeLa"}
 TASKS = ("em", *FILMS)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from unet_paper.experiments.plan import Experiment
 from unet_paper.experiments.record import record_path, results_folder
-from unet_paper.networks import write_card
+from unet_paper.networks.library import write_card
 
 
 def publish(experiment: Experiment, fold: int, *, runs: Path, results: Path | None = None) -> list[Path]:

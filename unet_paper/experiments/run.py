@@ -10,17 +10,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from unet_paper.checks import IGNORE
+from unet_paper.arrays import IGNORE
+from unet_paper.cells import instances, watershed_instances
 from unet_paper.datasets import Dataset
 from unet_paper.experiments.plan import Experiment, load_fold
 from unet_paper.experiments.record import FORMAT, circumstances, record_path
-from unet_paper.instances import instances, watershed_instances
-from unet_paper.json_files import write_json
+from unet_paper.files import write_json
 from unet_paper.metrics.em import EMScores
 from unet_paper.model import UNet
-from unet_paper.networks import save_network
+from unet_paper.networks.library import save_network
 from unet_paper.predict import predict_probability
-from unet_paper.train import History, train
+from unet_paper.training import History, train
 
 CURVE_POINTS = 200  # a record holds the loss as this many means over equal stretches of steps
 EM_MEASURES = ("warping_error", "rand_error", "pixel_error", "pixel_difference", "v_rand", "v_info")

@@ -1,5 +1,5 @@
 """Drawing: every figure of the book, from arrays that other modules computed. Nothing is computed here."""
 
-from unet_paper.figures.style import COLOURS, show_image, use_book_style
+import lazy_loader
 
-__all__ = ["COLOURS", "show_image", "use_book_style"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

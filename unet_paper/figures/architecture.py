@@ -16,9 +16,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
-from unet_paper import trace
+from unet_paper.analysis import tracing
+from unet_paper.analysis.tracing import Layer
 from unet_paper.figures.style import COLOURS, show_image
-from unet_paper.trace import Layer
 
 WIDTH = 5.9  # inches: readable at full size and scaled to a phone
 LEFT, MIDDLE, RIGHT = 1.78, 2.95, 4.12  # where the bars of either path are centred
@@ -26,11 +26,11 @@ LONGEST, THICKEST = 1.66, 0.30  # inches, of the largest map and the largest sta
 PITCH = 0.50  # inches from bar to bar
 FONT = 11.5
 ARROWS = {
-    trace.CONVOLUTION: ("image", "3×3 convolution, ReLU"),
-    trace.POOLING: ("error", "2×2 max-pooling"),
-    trace.UP_CONVOLUTION: ("result", "2×2 up-convolution"),
-    trace.CONCATENATION: ("quiet", "crop and copy"),
-    trace.SCORE: ("other", "1×1 convolution"),
+    tracing.CONVOLUTION: ("image", "3×3 convolution, ReLU"),
+    tracing.POOLING: ("error", "2×2 max-pooling"),
+    tracing.UP_CONVOLUTION: ("result", "2×2 up-convolution"),
+    tracing.CONCATENATION: ("quiet", "crop and copy"),
+    tracing.SCORE: ("other", "1×1 convolution"),
 }
 
 
@@ -40,7 +40,7 @@ def plot_architecture(layers: Sequence[Layer]) -> mpl.figure.Figure:
     Parameters
     ----------
     layers : sequence of Layer
-        From `unet_paper.trace.trace`.
+        From `unet_paper.analysis.tracing.trace`.
 
     Returns
     -------
@@ -88,14 +88,14 @@ def plot_growth(layers: Sequence[Layer]) -> mpl.figure.Figure:
     Parameters
     ----------
     layers : sequence of Layer
-        From `unet_paper.trace.trace`.
+        From `unet_paper.analysis.tracing.trace`.
     """
     figure, axes = plt.subplots(figsize=(WIDTH, 3.0))
     smallest, largest = np.transpose([layer.receptive_fields for layer in layers])
     steps = np.arange(len(layers))
     axes.fill_between(steps, smallest, largest, step="mid", color=COLOURS["light"], alpha=0.6)
     axes.step(steps, largest, where="mid", color=COLOURS["image"])
-    first_up = next(i for i, layer in enumerate(layers) if layer.kind == trace.UP_CONVOLUTION)
+    first_up = next(i for i, layer in enumerate(layers) if layer.kind == tracing.UP_CONVOLUTION)
     axes.axvline(first_up - 0.5, color=COLOURS["quiet"], lw=1, ls=":")
     axes.text(first_up - 0.8, 8, "contracting", ha="right", color=COLOURS["quiet"])
     axes.text(first_up - 0.2, 8, "expansive", ha="left", color=COLOURS["quiet"])
@@ -129,11 +129,11 @@ class _Drawing:
 
     def __init__(self, layers: Sequence[Layer]):
         self.depth = max(layer.level for layer in layers)
-        self.dropped = {id(before) for before, after in _pairs(layers) if after.kind == trace.DROPOUT}
-        self.layers = [layer for layer in layers if layer.kind != trace.DROPOUT]
+        self.dropped = {id(before) for before, after in _pairs(layers) if after.kind == tracing.DROPOUT}
+        self.layers = [layer for layer in layers if layer.kind != tracing.DROPOUT]
         self.widest = max(layer.channels for layer in self.layers)
         self.largest = max(layer.width for layer in self.layers)
-        self.maps = [layer for layer in self.layers if layer.kind != trace.UP_CONVOLUTION]
+        self.maps = [layer for layer in self.layers if layer.kind != tracing.UP_CONVOLUTION]
         self.at = _places(self.maps, self.depth)
         self.figure, self.axes = _canvas(height=(3 * self.depth + 1) * PITCH + 1.9)
 
@@ -158,13 +158,13 @@ class _Drawing:
     def draw_arrows(self) -> None:
         placed = list(zip(self.maps, self.at, strict=True))
         for (before, start), (after, end) in _pairs(placed):
-            if after.kind == trace.CONCATENATION:
-                self._arrow(start, end, before, after, kind=trace.UP_CONVOLUTION)
+            if after.kind == tracing.CONCATENATION:
+                self._arrow(start, end, before, after, kind=tracing.UP_CONVOLUTION)
             else:
                 self._arrow(start, end, before, after, kind=after.kind)
         for _, (x, y), joined, (x_joined, _) in self._skips():
             half = self.length(joined.width) / 2
-            self._draw_arrow((x + half, y), (x_joined - half, y), trace.CONCATENATION)
+            self._draw_arrow((x + half, y), (x_joined - half, y), tracing.CONCATENATION)
 
     def draw_legend(self) -> None:
         bottom = min(y for _, y in self.at) - 0.72
@@ -230,8 +230,8 @@ class _Drawing:
     def _skips(self) -> list[tuple]:
         """Pair each joined map with the map whose centre it takes: the last one of the same level before pooling."""
         placed = list(zip(self.maps, self.at, strict=True))
-        sent = {before[0].level: before for before, after in _pairs(placed) if after[0].kind == trace.POOLING}
-        return [(*sent[layer.level], layer, place) for layer, place in placed if layer.kind == trace.CONCATENATION]
+        sent = {before[0].level: before for before, after in _pairs(placed) if after[0].kind == tracing.POOLING}
+        return [(*sent[layer.level], layer, place) for layer, place in placed if layer.kind == tracing.CONCATENATION]
 
 
 def _bar_look(*, dropped: bool) -> dict:

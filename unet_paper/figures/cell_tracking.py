@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 from matplotlib.patheffects import Normal, Stroke
 from matplotlib.ticker import MaxNLocator
 
-from unet_paper.checks import IGNORE
+from unet_paper.arrays import IGNORE
 from unet_paper.figures.style import CELL_COLOURS, COLOURS, OUTSIDE, paint_cells, show_image
 
 WIDTH = 6.0  # inches; two panels side by side stay readable on a phone

@@ -10,7 +10,7 @@ from matplotlib.patches import Patch
 
 from unet_paper.figures.style import COLOURS, show_image
 from unet_paper.metrics.warping import MERGE, SPLIT
-from unet_paper.train import History
+from unet_paper.training import History
 
 
 def plot_course(history: History, *, threshold_error: float, held_out: str = "held-out sections") -> mpl.figure.Figure:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from unet_paper.arrays import check_labels, check_same_shape
 from unet_paper.cells import connected_cells
-from unet_paper.checks import check_labels, check_same_shape
 from unet_paper.metrics.agreement import Agreement
 from unet_paper.metrics.information import entropies
 from unet_paper.metrics.maps import above, check_map

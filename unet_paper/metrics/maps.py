@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from unet_paper.checks import check_array
+from unet_paper.arrays import check_array
 
 
 def check_map(probability, *, ranks: tuple[int, ...] = (2,), rescale: bool = False) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from unet_paper.checks import check_labels, check_same_shape
+from unet_paper.arrays import check_labels, check_same_shape
 from unet_paper.metrics.agreement import Agreement
 from unet_paper.metrics.contingency import Overlaps, overlaps, sum_by
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from unet_paper.arrays import check_labels
 from unet_paper.cells import connected_cells
-from unet_paper.checks import check_labels
-from unet_paper.metrics.compiled import compiled
+from unet_paper.compiled import compiled
 
 LINE = 0  # the watershed line that stays between two cells
 UNSEEN = -1  # membrane that no cell has reached

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from unet_paper.arrays import check_labels, check_same_shape
 from unet_paper.cells import connected_cells
-from unet_paper.checks import check_labels, check_same_shape
-from unet_paper.metrics.compiled import compiled
+from unet_paper.compiled import compiled
 from unet_paper.metrics.maps import above, check_map
 
 ERRORS = ("none", "merge", "split", "hole_addition", "hole_deletion", "object_addition", "object_deletion")

@@ -1,0 +1,17 @@
+from . import architecture as architecture
+from . import augmentation as augmentation
+from . import benchmarks as benchmarks
+from . import cell_tracking as cell_tracking
+from . import data as data
+from . import em_segmentation as em_segmentation
+from . import gpu_training as gpu_training
+from . import intro as intro
+from . import introduction as introduction
+from . import metrics as metrics
+from . import overlap_tile as overlap_tile
+from . import style as style
+from . import training as training
+from . import weight_maps as weight_maps
+from .style import COLOURS as COLOURS
+from .style import show_image as show_image
+from .style import use_book_style as use_book_style

@@ -1,0 +1,150 @@
+"""The card of a trained network: what it is, what it was trained on, what it may be used for, and how good it is."""
+
+from __future__ import annotations
+
+import json
+
+from unet_paper.model import UNet
+
+ENTRIES = ("name", "task", "scale", "data", "licence", "command", "scores")  # what every card must have
+TASKS = {
+    "em": "cells (class 1) and membranes (class 0) in serial-section electron microscopy; Table 1 of the paper",
+    "u373": "glioblastoma cells (class 1) and background (class 0) in phase contrast; Table 2 of the paper",
+    "dic-hela": "HeLa cells (class 1) and background (class 0) in differential interference contrast; Table 2",
+}
+
+MEASURES = {
+    "em": " Errors: 0 is best, as in Table 1 each at its best\nthreshold. `v_rand` and `v_info`: 1 is best.",
+    "u373": " `seg` is Table 2's measure; 1 is best.",
+    "dic-hela": " `seg` is Table 2's measure; 1 is best.",
+}
+
+
+def check_card(card: dict) -> str:
+    """Return a card as JSON text, or refuse what a reader of the network could not use.
+
+    Raises
+    ------
+    ValueError
+        If an entry is missing, the scale is not a number above 0, or a value is not plain JSON (NaN is not).
+    """
+    if missing := [name for name in ENTRIES if name not in card]:
+        raise ValueError(f"the card lacks {', '.join(missing)}; it needs {', '.join(ENTRIES)}")
+    scale = card["scale"]
+    if not isinstance(scale, int | float) or not 0 < scale < float("inf"):
+        raise ValueError(f"the card's scale is {scale!r}; needs a number above 0 (1: images at their own size)")
+    try:
+        return json.dumps(card, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"the card is not plain JSON ({error}); use numbers, text, lists and dictionaries") from error
+
+
+def card_text(card: dict, net: UNet, *, file: str, sha256: str) -> str:
+    """Return a card as a page of Markdown.
+
+    Parameters
+    ----------
+    card : dict
+        What `unet_paper.networks.library.save_network` was given.
+    net : UNet
+        The network that it belongs to.
+    file : str
+        Name of the network's file.
+    sha256 : str
+        Checksum of that file.
+    """
+    sections = (
+        f"# `{file}`: a trained U-Net\n",
+        _facts(card, net, sha256),
+        _use(card, file),
+        _scores(card),
+        _origin(card),
+        LIMITS,
+    )
+    return "\n".join(sections)
+
+
+def _facts(card: dict, net: UNet, sha256: str) -> str:
+    rows = {
+        "what it finds": TASKS.get(card["task"], card["task"]),
+        "network": _network(net),
+        "experiment": card["name"],
+        "trained on": card["data"],
+        "held out, for the scores below": card.get("held_out"),
+        "training": _training(card),
+        "licence note": card["licence"],
+        "sha256 of the file": f"`{sha256}`",
+    }
+    return _table(("", ""), [row for row in rows.items() if row[1]])
+
+
+def _network(net: UNet) -> str:
+    count = sum(parameter.numel() for parameter in net.parameters())
+    size = f"{net.base_channels} channels in the first level (the paper: 64), {net.depth} poolings"
+    return f"U-Net of Fig. 1 (variant `{net.variant}`), {size}, {count:,} parameters as float16"
+
+
+def _training(card: dict) -> str:
+    names = ("steps", "seed", "device", "date")
+    return ", ".join(f"{name} {card[name]}" for name in names if name in card)
+
+
+def _use(card: dict, file: str) -> str:
+    name, scale = file.removesuffix(".safetensors"), card["scale"]
+    size = "at their own size" if scale == 1 else f"resized by {scale:g}; `predict_probability` does it, there and back"
+    return f"""\
+## How to use it
+
+```python
+from unet_paper import load_network, predict_probability
+
+net = load_network("{name}")
+probability = predict_probability(net, image, scale={scale:g})[1]  # (H, W) in [0, 1]: how probable a cell is
+```
+
+It expects one grey channel with values in [0, 1] (8 and 16 bit integers are brought there), nothing subtracted,
+and images {size}. Pixels must be about as large as those of the training data: a network knows the sizes
+that it has seen.
+"""
+
+
+def _scores(card: dict) -> str:
+    scores, note = card["scores"], MEASURES.get(card["task"], "")
+    text = f"## Scores\n\nOn the held-out images, with the weights as they are in the file.{note}"
+    if not all(isinstance(entry, dict) for entry in scores.values()):
+        return text + "\n\n" + _table(("measure", "value"), [(name, _value(score)) for name, score in scores.items()])
+    measures = list(dict.fromkeys(name for entry in scores.values() for name in _numbers(entry)))
+    rows = [(how, *(_value(entry.get(name)) for name in measures)) for how, entry in scores.items()]
+    return text + " One row per way to average predictions.\n\n" + _table(("average", *measures), rows)
+
+
+def _numbers(entry: dict) -> dict:
+    return {name: value for name, value in entry.items() if isinstance(value, int | float)}
+
+
+def _value(score) -> str:
+    return f"{score:.4g}" if isinstance(score, float) else "" if score is None else str(score)
+
+
+def _origin(card: dict) -> str:
+    text = f"## How it was made\n\nThis file:\n\n```\n{card['command']}\n```\n"
+    if "full_size_command" not in card:
+        return text
+    return text + f"\nThe network at the paper's full size:\n\n```\n{card['full_size_command']}\n```\n"
+
+
+def _table(head: tuple, rows: list[tuple]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines)
+
+
+LIMITS = """\
+## Intended use and limits
+
+Made for reading and checking the book, and as a start for your own experiments. It was trained on few images of one
+kind, from one laboratory: on other cells, microscopes or magnifications it may fail without any sign of it. Look at its
+result before you count anything in it. It is no medical device.
+
+The network is what its training images taught it, so their terms are named above: they restrict commercial use, and
+you should respect that for the network as well. Cite the data sets (see `data/README.md`) when you publish.
+"""

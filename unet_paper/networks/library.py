@@ -1,0 +1,183 @@
+"""Trained networks as files: half-precision numbers, the settings of the network, and a card that says what it is.
+
+The networks of the book lie in `data/models`, one per task of section 4 of the paper. Each is a safetensors file, so
+that nothing in it can run, and has its card beside it as text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from unet_paper.datasets.folders import data_roots
+from unet_paper.files import TensorFileError, read_metadata, read_tensors, write_tensors
+from unet_paper.model import UNet
+from unet_paper.networks.caffe import load_caffemodel
+from unet_paper.networks.card import card_text, check_card
+from unet_paper.training.checkpoint import FORMAT as CHECKPOINT_FORMAT
+from unet_paper.training.checkpoint import read_checkpoint
+
+FORMAT = "unet_paper network 1"
+NAMES = ("em", "u373", "dic-hela")  # the networks of the book
+
+
+def save_network(path: str | os.PathLike, net: UNet, *, card: dict) -> None:
+    """Write a trained network to one file, whole or not at all.
+
+    Parameters
+    ----------
+    path : path
+        Where to write, usually with the ending ``.safetensors``; a file that is there is replaced.
+    net : UNet
+        The network; its weights are rounded to float16, 11 significant bits, half the size of float32.
+    card : dict
+        What its user must know, as plain JSON: at least ``"name"``, ``"task"``, ``"scale"`` (the factor by which
+        images are resized before the network sees them), ``"data"``, ``"licence"``, ``"command"`` and ``"scores"``.
+
+    Raises
+    ------
+    ValueError
+        If a weight is NaN or too large for float16, or the card lacks an entry or is not plain JSON.
+    FileNotFoundError
+        If the folder does not exist.
+    """
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"folder {path.parent} does not exist; create it first")
+    metadata = {"format": FORMAT, "network": json.dumps(net.settings), "card": check_card(card)}
+    write_tensors(path, _as_float16(net), metadata)
+
+
+def load_network(name_or_path: str | os.PathLike) -> UNet:
+    """Return a trained network, ready to predict: float32, in evaluation mode, on the CPU.
+
+    Parameters
+    ----------
+    name_or_path : str or path
+        ``"em"``, ``"u373"`` or ``"dic-hela"``, the networks of the book (`data/models`); or a file: one that
+        `save_network` wrote, a checkpoint of `unet_paper.training`, or a `.caffemodel` of the authors.
+
+    Returns
+    -------
+    UNet
+        It takes grey values in [0, 1], at the scale that its card states. Class 1 is cell.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such network; the message lists those there are.
+    ValueError
+        If the file is damaged, of another kind, or a checkpoint that cannot predict yet.
+    """
+    path = find_network(name_or_path)
+    if path.suffix == ".caffemodel":
+        return load_caffemodel(path)
+    if read_metadata(path).get("format") == CHECKPOINT_FORMAT:
+        return _build(path, *_read_checkpoint(path)).eval()
+    tensors, metadata = _read(path)
+    return _build(path, tensors, metadata).eval()
+
+
+def network_card(name_or_path: str | os.PathLike) -> dict:
+    """Return the card that `save_network` was given.
+
+    Parameters
+    ----------
+    name_or_path : str or path
+        As for `load_network`; only networks that `save_network` wrote have a card.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such network.
+    ValueError
+        If the file is damaged or has no card.
+    """
+    path = find_network(name_or_path)
+    if path.suffix == ".caffemodel" or read_metadata(path).get("format") == CHECKPOINT_FORMAT:
+        raise ValueError(f"{path} has no card, so the scale of its images is not known; state it yourself (scale=...)")
+    return json.loads(_read(path)[1]["card"])
+
+
+def write_card(path: str | os.PathLike) -> Path:
+    """Write the card of a network as text beside it, and return where: `NAME.md` for `NAME.safetensors`.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As `network_card`.
+    """
+    path = Path(path)
+    text = card_text(network_card(path), load_network(path), file=path.name, sha256=sha256_of(path))
+    target = path.with_suffix(".md")
+    target.write_text(text, encoding="utf-8")
+    return target
+
+
+def find_network(name_or_path: str | os.PathLike) -> Path:
+    """Return the file of a network: by name in the `models` folder below each data root, else as a path.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none; the message lists the networks that are there, and says what to run.
+    """
+    path = Path(name_or_path).expanduser()
+    folders = [root / "models" for root in data_roots()]
+    named = [folder / f"{path}.safetensors" for folder in folders] if path.name == str(path) else []
+    for candidate in (*named, path):
+        if candidate.is_file():
+            return candidate
+    present = sorted(file.stem for folder in folders for file in folder.glob("*.safetensors"))
+    experiment = f"{path}-narrow" if str(path) in NAMES else "NAME"
+    raise FileNotFoundError(
+        f"no network and no file called {str(path)!r}; networks here: {', '.join(present) or 'none'}. "
+        f"`python -m unet_paper reproduce {experiment}` trains one: pass the path of the .safetensors file it writes"
+    )
+
+
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of a file, as hexadecimal text."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _as_float16(net: UNet) -> dict[str, Tensor]:
+    tensors = {name: value.detach().cpu().half().contiguous() for name, value in net.state_dict().items()}
+    for name, value in net.state_dict().items():
+        if not tensors[name].isfinite().all():
+            raise ValueError(
+                f"{name} holds {value.abs().max().item():g}; a file holds float16, at most 65504 in size and never "
+                "NaN. Train again with a smaller learning rate"
+            )
+    return tensors
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    return read_tensors(path, format=FORMAT, what="a network that save_network wrote")
+
+
+def _read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    tensors, metadata = read_checkpoint(path)
+    if json.loads(metadata["history"])["config"]["standardise"]:
+        raise TensorFileError(
+            f"{path} is from a run with standardise=True that takes standardised images, not [0, 1], until it ends; "
+            "finish the run (resume=True) and save_network what it returns"
+        )
+    prefix = "net."
+    return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}, metadata
+
+
+def _build(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> UNet:
+    try:
+        with torch.random.fork_rng(devices=[]):  # the caller's generator does not move
+            net = UNet(**json.loads(metadata["network"]))
+        net.load_state_dict({name: value.float() for name, value in tensors.items()}, assign=True)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise TensorFileError(f"{path} holds weights that do not fit its own settings ({error})") from error
+    return net

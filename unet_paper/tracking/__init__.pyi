@@ -1,0 +1,13 @@
+from . import challenge_format as challenge_format
+from . import linking as linking
+from .challenge_format import mask_name as mask_name
+from .challenge_format import new_folder as new_folder
+from .challenge_format import read_tracks as read_tracks
+from .challenge_format import refuse_overwriting as refuse_overwriting
+from .challenge_format import write_mask as write_mask
+from .challenge_format import write_tracks as write_tracks
+from .linking import Tracks as Tracks
+from .linking import check_border as check_border
+from .linking import check_tracks as check_tracks
+from .linking import link as link
+from .linking import within_field as within_field

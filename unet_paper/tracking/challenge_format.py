@@ -1,0 +1,167 @@
+"""The form in which the Cell Tracking Challenge takes results: one mask per frame, and a table of tracks.
+
+`01_RES/mask000.tif`, `mask001.tif`, ... hold the number of a track in each of its pixels (16 bit), and every line of
+`01_RES/res_track.txt` is one track: its number, first frame, last frame, parent (0 for none). The reference in
+`01_GT/TRA` has the same form under other names.
+
+References
+----------
+Maska et al., Nature Methods 20:1010, 2023, doi:10.1038/s41592-023-01879-y.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import tifffile
+
+from unet_paper.datasets.image_sequence import numbered_files, read_stack, refuse_gaps
+from unet_paper.tracking.linking import Tracks, check_tracks
+
+LARGEST = np.iinfo(np.uint16).max
+NAMES = {"res_track.txt": "mask", "man_track.txt": "man_track"}  # table -> how the names of its masks begin
+OURS = r"(mask|probability)\d+\.tif|res_track\.txt"  # what a result folder may hold
+
+
+def write_tracks(folder: str | os.PathLike, tracks: Tracks, *, force: bool = False) -> Path:
+    """Write a challenge result: the whole folder appears, or nothing.
+
+    Parameters
+    ----------
+    folder : path
+        The folder to make, by custom the film's name and `_RES`, such as `01_RES`.
+    tracks : Tracks
+        What to write.
+    force : bool
+        Replace a result that is there.
+
+    Returns
+    -------
+    pathlib.Path
+        The folder.
+
+    Raises
+    ------
+    ValueError
+        If the tracks contradict themselves, or a number does not fit 16 bit.
+    FileExistsError
+        If the folder is not empty; with `force`, if it holds anything but a result.
+    """
+    check_tracks(tracks)
+    with new_folder(folder, force=force) as unfinished:
+        for time, labels in enumerate(tracks.labels):
+            write_mask(unfinished / mask_name(time, len(tracks.labels) - 1), labels)
+        np.savetxt(unfinished / "res_track.txt", tracks.table, fmt="%d")
+    return Path(folder)
+
+
+def read_tracks(folder: str | os.PathLike) -> Tracks:
+    """Return a challenge result (`01_RES`), or a reference of the same form (`01_GT/TRA`).
+
+    Parameters
+    ----------
+    folder : path
+        Holds `res_track.txt` and `maskNNN.tif`, or `man_track.txt` and `man_trackNNN.tif`, from 0 on.
+
+    Returns
+    -------
+    Tracks
+        Numbers as in the files.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder, its table or masks are missing; the message lists which.
+    ValueError
+        If a file is damaged, or masks and table contradict each other.
+    """
+    folder = Path(folder)
+    found = [name for name in NAMES if (folder / name).is_file()]
+    if not found:
+        raise FileNotFoundError(
+            f"{folder} holds neither {' nor '.join(NAMES)}; name a folder such as 01_RES or 01_GT/TRA"
+        )
+    table = _read_table(folder / found[0])
+    files = numbered_files(folder, prefix=NAMES[found[0]])
+    refuse_gaps(files, first=0)
+    tracks = Tracks(read_stack(files).astype(np.int32), table)
+    try:
+        check_tracks(tracks)
+    except ValueError as error:
+        raise ValueError(f"{folder}: {error}") from error
+    return tracks
+
+
+def write_mask(path: Path, labels: np.ndarray) -> None:
+    """Write one label image (H, W) as a compressed 16 bit TIFF.
+
+    Raises
+    ------
+    ValueError
+        If a label is negative or above 65535.
+    """
+    low, high = labels.min(), labels.max()
+    if low < 0 or high > LARGEST:
+        wrong = low if low < 0 else high
+        raise ValueError(
+            f"{path.name} would hold the label {wrong}; 16 bit hold 0 to {LARGEST}: cut the film into parts"
+        )
+    tifffile.imwrite(path, labels.astype(np.uint16), photometric="minisblack", compression="lzw")
+
+
+def mask_name(number: int, last: int) -> str:
+    """Return `mask007.tif`; four digits where the film's `last` number needs them, so that names sort like numbers."""
+    return f"mask{number:0{max(3, len(str(last)))}d}.tif"
+
+
+@contextmanager
+def new_folder(folder: str | os.PathLike, *, force: bool = False) -> Iterator[Path]:
+    """Give a folder to write into, which takes its place under `folder` if all goes well, and vanishes if not."""
+    folder = Path(folder).resolve()
+    refuse_overwriting(folder, force=force)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    unfinished, replaced = (folder.with_name(f".{folder.name}.{os.getpid()}.{end}") for end in ("part", "old"))
+    unfinished.mkdir()
+    try:
+        yield unfinished
+        if folder.exists():
+            folder.rename(replaced)
+        unfinished.rename(folder)
+    finally:
+        if replaced.exists() and not folder.exists():
+            replaced.rename(folder)
+        for leftover in (unfinished, replaced):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def refuse_overwriting(folder: Path, *, force: bool) -> None:
+    """Refuse to write where something stands: anything without `force`, with it whatever is no result.
+
+    Raises
+    ------
+    FileExistsError
+        Naming what is there.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise FileExistsError(f"{folder} is a file; name a folder for the result")
+    there = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+    if there and not force:
+        raise FileExistsError(f"{folder} is not empty ({there[0]}, ...); name another folder, or say --force")
+    foreign = [name for name in there if not re.fullmatch(OURS, name)]
+    if foreign:
+        raise FileExistsError(f"{folder} holds {foreign[0]}, which is no result; name another folder")
+
+
+def _read_table(path: Path) -> np.ndarray:
+    rows = []
+    for number, line in enumerate(path.read_text(errors="replace").splitlines(), start=1):
+        if not re.fullmatch(r"\s*\d+(\s+\d+){3}\s*", line):
+            raise ValueError(f"{path}, line {number}: {line!r}; needs four whole numbers: label, begin, end, parent")
+        rows.append([int(field) for field in line.split()])
+    return np.array(rows, dtype=np.int32).reshape(-1, 4)
