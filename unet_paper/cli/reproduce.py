@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
+
+from unet_paper.experiments.plan import EXPERIMENTS, GPU, Experiment
+from unet_paper.experiments.publish import publish
+from unet_paper.experiments.runner import Job, Place, default_workers, estimated_seconds, jobs_of, run_side_by_side
 
 
 def add_parser(subparsers) -> None:
@@ -11,14 +16,18 @@ def add_parser(subparsers) -> None:
     parser = subparsers.add_parser(
         "reproduce",
         help="train and measure as the book's records say",
-        description="Trains an experiment on each of its folds, measures the held-out images, and writes a record and "
-        "a network per fold. Without a name it lists what there is. An interrupted run continues where it was.",
+        description="Trains experiments on each of their folds, several side by side, measures the held-out images, "
+        "and writes a record and a network per run. First it says what that will cost on this machine. Without a name "
+        "it lists what there is. Interrupted runs continue where they were.",
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help='experiments to run; "gpu" for all that need one')
     parser.add_argument("--fold", type=int, action="append", help="only this fold (may be given more than once)")
     parser.add_argument("--device", default="cpu", help='"cpu" or "cuda" (default: %(default)s)')
     parser.add_argument("--data", type=Path, metavar="DIR", help="data folder (default: $UNET_PAPER_DATA, else data/)")
     parser.add_argument("--output", type=Path, default=Path("runs"), metavar="DIR", help="default: %(default)s")
+    workers = "runs side by side, one thread each (default: one per core; one on a GPU)"
+    parser.add_argument("--workers", type=int, metavar="N", help=workers)
+    parser.add_argument("--cost", action="store_true", help="only say what the runs would cost here")
     publish = "copy finished records and networks to where the book reads them"
     parser.add_argument("--publish", action="store_true", help=publish)
     parser.set_defaults(run=run)
@@ -26,49 +35,41 @@ def add_parser(subparsers) -> None:
 
 def run(options: Namespace) -> int:
     """Run what was named, or list what there is."""
-    from unet_paper.experiments.plan import EXPERIMENTS, GPU  # here: torch takes a second to load
-
     if not options.names:
         print(format_list(EXPERIMENTS.values()))
         return 0
     names = [name for given in options.names for name in (GPU if given == "gpu" else (given,))]
-    if unknown := [name for name in names if name not in EXPERIMENTS]:
-        raise ValueError(f"no experiment called {', '.join(unknown)}; there are {', '.join(EXPERIMENTS)}")
+    jobs = jobs_of(names, folds=options.fold)
+    if options.publish:
+        return publish_all(jobs, options.output)
     options.output.mkdir(parents=True, exist_ok=True)
-    for name in names:
-        act = publish_experiment if options.publish else run_experiment
-        act(EXPERIMENTS[name], options)
+    place = Place(options.output, options.device, options.data)
+    workers = options.workers or (default_workers() if options.device == "cpu" else 1)
+    print(format_cost(jobs, estimated_seconds(jobs, place), workers), flush=True)
+    if options.cost:
+        return 0
+    failures = run_side_by_side(jobs, place, workers=workers)
+    for line in failures:
+        print(f"failed: {line}")
+    return 1 if failures else 0
+
+
+def publish_all(jobs: Sequence[Job], folder: Path) -> int:
+    """Copy the records of finished runs into the book's data and print what was written."""
+    for job in jobs:
+        for path in publish(job.plan, job.fold, seed=job.seed, runs=folder):
+            print(path)
     return 0
 
 
-def run_experiment(experiment, options: Namespace) -> None:
-    """Run the folds of one experiment and print one line for each."""
-    import torch
-
-    from unet_paper.experiments.run import run_fold
-
-    for fold in experiment.folds if options.fold is None else options.fold:
-        record = run_fold(
-            experiment,
-            fold,
-            results=options.output,
-            networks=options.output,
-            device=torch.device(options.device),
-            root=options.data,
-        )
-        print(f"{experiment.name}, fold {fold}: {record['seconds']['training']:.0f} s, {record['network']['file']}")
+def format_cost(jobs: Sequence[Job], seconds: Sequence[float], workers: int) -> str:
+    """Return one line per run with the minutes of training left, and what all take side by side."""
+    lines = [f"{job.name:30}{cost / 60:8.1f} min of training left" for job, cost in zip(jobs, seconds, strict=True)]
+    total = max(sum(seconds) / workers, max(seconds))
+    return "\n".join([*lines, f"all, {workers} at a time, on idle cores: about {total / 60:.0f} min, then the scores"])
 
 
-def publish_experiment(experiment, options: Namespace) -> None:
-    """Copy the folds of one experiment into the book's data and print what was written."""
-    from unet_paper.experiments.publish import publish
-
-    for fold in experiment.folds if options.fold is None else options.fold:
-        for path in publish(experiment, fold, runs=options.output):
-            print(path)
-
-
-def format_list(experiments) -> str:
+def format_list(experiments: Sequence[Experiment]) -> str:
     """Return one line per experiment: name, channels, steps, scale, folds."""
     lines = [f"{'name':22}{'channels':>9}{'steps':>8}{'scale':>7}  folds"]
     for experiment in experiments:

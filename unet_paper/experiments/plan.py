@@ -7,7 +7,7 @@ Ronneberger, Fischer, Brox (2015), sections 3 and 4, doi:10.1007/978-3-319-24574
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from unet_paper.datasets import Dataset, load_cell_tracking, load_isbi2012
 from unet_paper.training.config import PAPER, SHORT_RUN, TrainConfig
@@ -36,6 +36,8 @@ class Experiment:
     folds : tuple of int
         The splits that are run. EM: fold k holds out the sections 6k .. 6k+5, so fold 4 is 24-29. Films: fold 0
         trains on sequence 01 and tests on 02, fold 1 the other way round.
+    more_seeds : dict of int to tuple of int
+        Folds that are run again with other seeds than 0, to see how much luck there is.
     ships : bool
         The network of the first fold goes to `data/models` as the task's own.
     """
@@ -46,11 +48,16 @@ class Experiment:
     base_channels: int = 64
     scale: float = 1.0
     folds: tuple[int, ...] = (0, 1)
+    more_seeds: dict[int, tuple[int, ...]] = field(default_factory=dict)
     ships: bool = False
 
     def __post_init__(self):
         if self.task not in TASKS:
             raise ValueError(f"task is {self.task!r}; choose one of {', '.join(map(repr, TASKS))}")
+
+    def seeds_of(self, fold: int) -> tuple[int, ...]:
+        """Return the seeds with which a fold is run."""
+        return (0, *self.more_seeds.get(fold, ()))
 
 
 def load_fold(task: str, fold: int, *, root=None) -> tuple[Dataset, Dataset]:

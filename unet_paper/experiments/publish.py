@@ -10,7 +10,7 @@ from unet_paper.experiments.record import record_path, results_folder
 from unet_paper.networks.library import write_card
 
 
-def publish(experiment: Experiment, fold: int, *, runs: Path, results: Path | None = None) -> list[Path]:
+def publish(experiment: Experiment, fold: int, *, seed: int = 0, runs: Path, results: Path | None = None) -> list[Path]:
     """Copy what `run_fold` left in `runs` to where the chapters read it; the network of the first fold with its card.
 
     Parameters
@@ -19,6 +19,8 @@ def publish(experiment: Experiment, fold: int, *, runs: Path, results: Path | No
         Its `ships` says whether the network of its first fold becomes the task's own.
     fold : int
         Which fold; it must have been run.
+    seed : int
+        Of the run; only the network of seed 0 ships.
     runs : pathlib.Path
         Where it was run.
     results : pathlib.Path, optional
@@ -35,12 +37,12 @@ def publish(experiment: Experiment, fold: int, *, runs: Path, results: Path | No
         If the fold was not run.
     """
     results = results_folder() if results is None else results
-    source = record_path(runs, experiment.name, fold)
+    source = record_path(runs, experiment.name, fold, seed)
     if not source.is_file():
         raise FileNotFoundError(f"{source} does not exist; run the fold before you publish it")
     results.mkdir(parents=True, exist_ok=True)
     written = [Path(shutil.copy(source, results))]
-    if experiment.ships and fold == experiment.folds[0]:
+    if experiment.ships and (fold, seed) == (experiment.folds[0], 0):
         network = results.parent / "models" / f"{experiment.task}.safetensors"
         network.parent.mkdir(exist_ok=True)
         shutil.copy(source.with_suffix(".safetensors"), network)

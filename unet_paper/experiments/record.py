@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
+import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy
+import numpy as np
 import scipy
 import torch
 
 import unet_paper
+from unet_paper.datasets.dataset import Dataset
 from unet_paper.datasets.folders import repository
 
 FORMAT = "unet_paper record 1"
@@ -23,12 +26,17 @@ def results_folder() -> Path:
     return repository() / "data" / "results"
 
 
-def record_path(folder: Path, name: str, fold: int) -> Path:
-    """Return where the record of one fold lies."""
-    return folder / f"{name}-fold{fold}.json"
+def run_name(name: str, fold: int | str, seed: int = 0) -> str:
+    """Return what the files of one run are called, without their ending; seed 0 goes without saying."""
+    return f"{name}-fold{fold}" if seed == 0 else f"{name}-fold{fold}-seed{seed}"
 
 
-def read_records(name: str, folder: str | os.PathLike | None = None) -> list[dict]:
+def record_path(folder: Path, name: str, fold: int, seed: int = 0) -> Path:
+    """Return where the record of one run lies."""
+    return folder / f"{run_name(name, fold, seed)}.json"
+
+
+def read_records(name: str, folder: str | os.PathLike | None = None, *, seed: int = 0) -> list[dict]:
     """Return the records of an experiment, one per fold that was run, by ascending fold; empty if none was.
 
     Parameters
@@ -37,6 +45,8 @@ def read_records(name: str, folder: str | os.PathLike | None = None) -> list[dic
         As in `EXPERIMENTS`.
     folder : path, optional
         Where to look instead of `data/results`.
+    seed : int
+        Of the runs; every fold has seed 0, some have others beside it.
 
     Returns
     -------
@@ -50,7 +60,7 @@ def read_records(name: str, folder: str | os.PathLike | None = None) -> list[dic
     """
     folder = results_folder() if folder is None else Path(folder)
     records = []
-    for path in sorted(folder.glob(f"{name}-fold?.json")):
+    for path in sorted(folder.glob(f"{run_name(name, '?', seed)}.json")):
         record = json.loads(path.read_text())
         if record.get("format") != FORMAT:
             raise ValueError(f"{path} has format {record.get('format')!r}, not {FORMAT!r}; run the experiment again")
@@ -59,19 +69,45 @@ def read_records(name: str, folder: str | os.PathLike | None = None) -> list[dic
 
 
 def circumstances(device: torch.device) -> dict:
-    """Return when, on what, and with which versions something is computed; no name of the machine."""
+    """Return when, on what, from which commit and with which versions something is computed; no name of the machine."""
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "commit": commit(),
         "device": device_name(device),
+        "matrix_units": matrix_units(),
         "threads": torch.get_num_threads(),
         "versions": {
             "unet_paper": unet_paper.__version__,
             "python": platform.python_version(),
             "torch": torch.__version__,
-            "numpy": numpy.__version__,
+            "numpy": np.__version__,
             "scipy": scipy.__version__,
         },
     }
+
+
+def commit() -> str | None:
+    """Return the commit of this repository, with "+" behind it if files were changed since; None outside of git."""
+    git = ["git", "-C", str(repository())]
+    try:
+        head = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
+        changed = subprocess.run([*git, "diff", "--quiet", "HEAD", "--", "unet_paper"]).returncode
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head.stdout.strip() + "+" * bool(changed)
+
+
+def matrix_units() -> str | None:
+    """Return the processor's matrix units for 16-bit numbers ("amx_bf16"), which decide its speed; None without."""
+    cpuinfo = Path("/proc/cpuinfo")
+    return "amx_bf16" if cpuinfo.is_file() and "amx_bf16" in cpuinfo.read_text() else None
+
+
+def data_hash(dataset: Dataset) -> str:
+    """Return the SHA-256 of images and labels, so that another run can show that it saw the same numbers."""
+    digest = hashlib.sha256(np.ascontiguousarray(dataset.images))
+    digest.update(np.ascontiguousarray(dataset.labels))
+    return digest.hexdigest()
 
 
 def device_name(device: torch.device) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from unet_paper.arrays import IGNORE
 from unet_paper.cells import instances, watershed_instances
 from unet_paper.datasets import Dataset
 from unet_paper.experiments.plan import Experiment, load_fold
-from unet_paper.experiments.record import FORMAT, circumstances, record_path
+from unet_paper.experiments.record import FORMAT, circumstances, data_hash, record_path, run_name
 from unet_paper.files import write_json
 from unet_paper.metrics.em import EMScores
 from unet_paper.model import UNet
@@ -42,11 +43,12 @@ def run_fold(
     device: torch.device,
     root: Path | None = None,
     progress: bool = True,
+    seed: int = 0,
+    on_report: Callable[[History], None] | None = None,
 ) -> dict:
     """Train on one fold, measure what it holds out, and write both down.
 
-    An interrupted run continues from its checkpoint in `networks`. The measures are taken once, at the end; the
-    held-out images decide nothing.
+    An interrupted run continues from its checkpoint in `networks`. The measures are taken once, at the end.
 
     Parameters
     ----------
@@ -62,6 +64,10 @@ def run_fold(
         Where the data lies.
     progress : bool
         Show bars.
+    seed : int
+        Of weights, tiles and dropout: `experiment.config.seed`, or another one to see how much luck there is.
+    on_report : callable, optional
+        As in `unet_paper.train`.
 
     Returns
     -------
@@ -69,17 +75,19 @@ def run_fold(
         The record, as it was written.
     """
     learn, held_out = load_fold(experiment.task, fold, root=root)
+    config, name = replace(experiment.config, seed=seed), run_name(experiment.name, fold, seed)
     net = UNet(base_channels=experiment.base_channels)
-    net.reset_parameters(torch.Generator().manual_seed(experiment.config.seed))
+    net.reset_parameters(torch.Generator().manual_seed(seed))
     history = train(
         net,
         learn.rescaled(experiment.scale),
-        experiment.config,
+        config,
         validation=held_out.rescaled(experiment.scale),
-        checkpoint=networks / f"{experiment.name}-fold{fold}.checkpoint",
+        checkpoint=networks / f"{name}.checkpoint",
         resume=True,
         progress=progress,
         device=device,
+        on_report=on_report,
     )
     net.half().float()  # as `save_network` rounds it: the scores are those of the file
     scores, prediction = measure(experiment, net, held_out, progress=progress)
@@ -94,14 +102,15 @@ def run_fold(
         "scale": experiment.scale,
         "base_channels": experiment.base_channels,
         "parameters": sum(parameter.numel() for parameter in net.parameters()),
-        "config": asdict(experiment.config),
+        "seed": seed,
+        "config": asdict(config),
         "history": summary(history),
         "seconds": {"training": history.seconds, **prediction},
         "peak_memory_bytes": torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None,
         "scores": scores,
     }
-    record["network"] = save_with_card(networks / f"{experiment.name}-fold{fold}.safetensors", net, record)
-    write_json(record_path(results, experiment.name, fold), record)
+    record["network"] = save_with_card(networks / f"{name}.safetensors", net, record)
+    write_json(record_path(results, experiment.name, fold, seed), record)
     return record
 
 
@@ -164,7 +173,12 @@ def cell_measures(labels: np.ndarray, probability: np.ndarray) -> dict:
 
 def described(dataset: Dataset) -> dict:
     """Return what a record says about its data."""
-    return {"data": dataset.name, "frames": list(dataset.frames), "source": dataset.source}
+    return {
+        "data": dataset.name,
+        "frames": list(dataset.frames),
+        "source": dataset.source,
+        "sha256": data_hash(dataset),
+    }
 
 
 def summary(history: History) -> dict:
