@@ -17,7 +17,6 @@ from . import overlap_tile as overlap_tile
 from . import predict as predict
 from . import tracking as tracking
 from . import training as training
-from . import turning as turning
 from . import weight_maps as weight_maps
 from .arrays import IGNORE as IGNORE
 from .cells import connected_cells as connected_cells

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from unet_paper.arrays import IGNORE, check_array, check_labels
+from unet_paper.arrays import IGNORE, check_labels, check_probability
 
 MIN_SIZE = 500  # px; the authors' release drops components that are not larger
 FIELD_BORDER = 50  # px; what the challenge leaves out on every side of both data sets of Table 2
@@ -120,16 +120,13 @@ def watershed_instances(
 
 def cell_probability(probability) -> np.ndarray:
     """Return the (H, W) map of class 1 out of (H, W) or (K, H, W), after checking that it holds probabilities."""
-    probability = check_array(probability, name="probability", ranks=(2, 3))
+    probability = check_probability(probability, ranks=(2, 3))
     if probability.ndim == 3:
         if len(probability) < 2:
             raise ValueError(
                 f"probability has shape {probability.shape}; pass (H, W), or (K, H, W) with class 1 = cell"
             )
-        probability = probability[1]
-    low, high = probability.min(), probability.max()
-    if low < 0 or high > 1:
-        raise ValueError(f"probability holds values from {low:g} to {high:g}; pass softmax output, not scores")
+        return probability[1]
     return probability
 
 

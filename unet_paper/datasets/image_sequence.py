@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from unet_paper.arrays import unit_range
 from unet_paper.datasets.dataset import Dataset
-from unet_paper.datasets.tiff import read_tiff, to_unit_range
+from unet_paper.datasets.tiff import read_tiff
 
 ENDINGS = (".tif", ".tiff", ".png")
 FIX = "convert it to a grey image, 8 or 16 bit, TIFF or PNG"
@@ -41,7 +42,7 @@ def load_film(path: str | os.PathLike, *, complete: bool = True) -> Dataset:
     numbers, pixels = _read_frames(Path(path), complete=complete)
     return Dataset(
         name=Path(path).stem,
-        images=to_unit_range(pixels, name=str(path)),
+        images=unit_range(pixels, name=str(path)),
         labels=None,
         frames=numbers,
         source=f"Your own data: {len(numbers)} frames of {path}.",

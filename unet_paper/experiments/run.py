@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +14,7 @@ from unet_paper.cells import instances, watershed_instances
 from unet_paper.datasets import Dataset
 from unet_paper.experiments.plan import Experiment, load_fold
 from unet_paper.experiments.record import FORMAT, circumstances, record_path
-from unet_paper.files import write_json
+from unet_paper.files import sha256_of, write_json
 from unet_paper.metrics.em import EMScores
 from unet_paper.model import UNet
 from unet_paper.networks.library import save_network
@@ -182,7 +181,7 @@ def summary(history: History) -> dict:
 def save_with_card(path: Path, net: UNet, record: dict) -> dict:
     """Write the network with a card that says all its user must know; returns its name and checksum."""
     save_network(path, net, card=card(record))
-    return {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    return {"file": path.name, "sha256": sha256_of(path)}
 
 
 def card(record: dict) -> dict:

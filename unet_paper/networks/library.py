@@ -6,7 +6,6 @@ that nothing in it can run, and has its card beside it as text.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from pathlib import Path
@@ -15,7 +14,7 @@ import torch
 from torch import Tensor
 
 from unet_paper.datasets.folders import data_roots
-from unet_paper.files import TensorFileError, read_metadata, read_tensors, write_tensors
+from unet_paper.files import TensorFileError, read_metadata, read_tensors, sha256_of, write_tensors, write_text
 from unet_paper.model import UNet
 from unet_paper.networks.caffe import load_caffemodel
 from unet_paper.networks.card import card_text, check_card
@@ -115,7 +114,7 @@ def write_card(path: str | os.PathLike) -> Path:
     path = Path(path)
     text = card_text(network_card(path), load_network(path), file=path.name, sha256=sha256_of(path))
     target = path.with_suffix(".md")
-    target.write_text(text, encoding="utf-8")
+    write_text(target, text)
     return target
 
 
@@ -139,12 +138,6 @@ def find_network(name_or_path: str | os.PathLike) -> Path:
         f"no network and no file called {str(path)!r}; networks here: {', '.join(present) or 'none'}. "
         f"`python -m unet_paper reproduce {experiment}` trains one: pass the path of the .safetensors file it writes"
     )
-
-
-def sha256_of(path: Path) -> str:
-    """Return the sha256 of a file, as hexadecimal text."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _as_float16(net: UNet) -> dict[str, Tensor]:

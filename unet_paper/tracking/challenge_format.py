@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +21,7 @@ import numpy as np
 import tifffile
 
 from unet_paper.datasets.image_sequence import numbered_files, read_stack, refuse_gaps
+from unet_paper.files import replacing_folder
 from unet_paper.tracking.linking import Tracks, check_tracks
 
 LARGEST = np.iinfo(np.uint16).max
@@ -125,19 +125,8 @@ def new_folder(folder: str | os.PathLike, *, force: bool = False) -> Iterator[Pa
     """Give a folder to write into, which takes its place under `folder` if all goes well, and vanishes if not."""
     folder = Path(folder).resolve()
     refuse_overwriting(folder, force=force)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished, replaced = (folder.with_name(f".{folder.name}.{os.getpid()}.{end}") for end in ("part", "old"))
-    unfinished.mkdir()
-    try:
+    with replacing_folder(folder) as unfinished:
         yield unfinished
-        if folder.exists():
-            folder.rename(replaced)
-        unfinished.rename(folder)
-    finally:
-        if replaced.exists() and not folder.exists():
-            replaced.rename(folder)
-        for leftover in (unfinished, replaced):
-            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def refuse_overwriting(folder: Path, *, force: bool) -> None:
