@@ -35,7 +35,7 @@ def write_tracks(folder: str | os.PathLike, tracks: Tracks, *, force: bool = Fal
     Parameters
     ----------
     folder : path
-        The folder to make, by custom the film's name and `_RES`, such as `01_RES`.
+        The folder to make, by custom the name of the sequence and `_RES`, such as `01_RES`.
     tracks : Tracks
         What to write.
     force : bool
@@ -110,13 +110,18 @@ def write_mask(path: Path, labels: np.ndarray) -> None:
     if low < 0 or high > LARGEST:
         wrong = low if low < 0 else high
         raise ValueError(
-            f"{path.name} would hold the label {wrong}; 16 bit hold 0 to {LARGEST}: cut the film into parts"
+            f"{path.name} would hold the label {wrong}; 16 bit hold 0 to {LARGEST}: cut the sequence into parts"
         )
     tifffile.imwrite(path, labels.astype(np.uint16), photometric="minisblack", compression="lzw")
 
 
+def write_map(path: Path, probability: np.ndarray) -> None:
+    """Write a probability map (H, W) as float32 TIFF, losslessly compressed."""
+    tifffile.imwrite(path, probability, photometric="minisblack", compression="zlib")
+
+
 def mask_name(number: int, last: int) -> str:
-    """Return `mask007.tif`; four digits where the film's `last` number needs them, so that names sort like numbers."""
+    """Return `mask007.tif`; four digits where the sequence's `last` number needs them: names sort like numbers."""
     return f"mask{number:0{max(3, len(str(last)))}d}.tif"
 
 
