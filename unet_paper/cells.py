@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import numpy as np
 from scipy import ndimage
+from skimage.morphology import h_maxima
+from skimage.segmentation import watershed
 
 from unet_paper.arrays import IGNORE, check_labels, check_probability
 
@@ -107,8 +109,6 @@ def watershed_instances(
     Vincent, Soille 1991, doi:10.1109/34.87344.
     """
     # Departure: cells are cut by their shape, after the network, not by what it learned.
-    from skimage.segmentation import watershed  # here and below: slow to import, and only the departure needs them
-
     if not depth > 0:
         raise ValueError(f"depth is {depth}; needs a distance above 0 px, e.g. 5")
     foreground = cell_probability(probability) > _checked_threshold(threshold)
@@ -138,8 +138,6 @@ def _checked_threshold(threshold: float) -> float:
 
 def _deep_maxima(distance: np.ndarray, depth: float) -> np.ndarray:
     """Return where the distance is highest within hills that rise more than `depth`, or that have no other seed."""
-    from skimage.morphology import h_maxima
-
     deep = h_maxima(distance, depth) > 0
     hills = connected_cells(distance > 0)
     count = int(hills.max())

@@ -15,7 +15,8 @@ from unet_paper.datasets import Dataset
 from unet_paper.experiments.plan import Experiment, load_fold
 from unet_paper.experiments.record import FORMAT, circumstances, record_path
 from unet_paper.files import sha256_of, write_json
-from unet_paper.metrics.em import EMScores
+from unet_paper.metrics.cells import det, merged_cells, seg
+from unet_paper.metrics.em import EMScores, em_scores
 from unet_paper.model import UNet
 from unet_paper.networks.library import save_network
 from unet_paper.predict import predict_probability
@@ -127,8 +128,6 @@ def em_measures(labels: np.ndarray, probability: np.ndarray) -> dict:
 
     Beside them the whole curves over the thresholds, of all sections together and of each one.
     """
-    from unet_paper.metrics import em_scores  # here: it brings numba's compiler
-
     scores = em_scores(labels, probability)
     sections = [em_scores(truth, cell) for truth, cell in zip(labels, probability, strict=True)]
     return {
@@ -146,8 +145,6 @@ def rounded_curves(scores: EMScores) -> dict[str, list[float]]:
 
 def cell_measures(labels: np.ndarray, probability: np.ndarray) -> dict:
     """Return SEG, DET and merged cells of the gold frames; with the watershed too. Unannotated cells do not count."""
-    from unet_paper.metrics import det, merged_cells, seg
-
     cells = np.stack([instances(frame) for frame in probability])
     cut = np.stack([watershed_instances(frame) for frame in probability])
     complete = [n for n, frame in enumerate(labels) if (frame != IGNORE).all()]  # the others have cells nobody drew

@@ -1,3 +1,13 @@
+from . import agreement as agreement
+from . import cells as cells
+from . import em as em
+from . import information as information
+from . import maps as maps
+from . import pixel as pixel
+from . import rand as rand
+from . import thinning as thinning
+from . import tracks as tracks
+from . import warping as warping
 from .agreement import Agreement as Agreement
 from .cells import det as det
 from .cells import match_cells as match_cells

@@ -25,6 +25,7 @@ from unet_paper.tracking.challenge_format import (
     mask_name,
     new_folder,
     refuse_overwriting,
+    result_folder,
     write_map,
     write_mask,
     write_tracks,
@@ -285,8 +286,7 @@ def track_files(
     ValueError, OSError
         As in `segment_files`.
     """
-    frames = frames.resolve()
-    folder = output / f"{frames.name if frames.is_dir() else frames.stem}_RES"
+    folder = result_folder(frames, output)
     refuse_overwriting(folder, force=force)
     tracks = within_field(link(_cells_of(frames, net, method), divisions=divisions), method.border)
     write_tracks(folder, tracks, force=force)

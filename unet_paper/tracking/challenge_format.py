@@ -125,6 +125,12 @@ def mask_name(number: int, last: int) -> str:
     return f"mask{number:0{max(3, len(str(last)))}d}.tif"
 
 
+def result_folder(frames: Path, output: Path) -> Path:
+    """Return where the result of an image sequence goes: `01` and `cells.tif` give `01_RES` and `cells_RES`."""
+    frames = frames.resolve()
+    return output / f"{frames.name if frames.is_dir() else frames.stem}_RES"
+
+
 @contextmanager
 def new_folder(folder: str | os.PathLike, *, force: bool = False) -> Iterator[Path]:
     """Give a folder to write into, which takes its place under `folder` if all goes well, and vanishes if not."""
