@@ -65,6 +65,6 @@ def test_measuring_leaves_the_network_as_it_was():
 
 
 def test_an_unknown_rule_is_refused():
-    with pytest.raises(ValueError, match=r"rule 'xavier' is unknown; choose one of 'sqrt\(2/N\)'"):
+    with pytest.raises(ValueError, match=r"rule is 'xavier'; choose one of 'sqrt\(2/N\)'"):
         drawn("xavier", base_channels=2)
     assert len(RULES) == 3

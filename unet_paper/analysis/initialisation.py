@@ -14,6 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from unet_paper.arrays import check_choice
 from unet_paper.model import UNet, incoming_nodes
 
 RULES = ("sqrt(2/N)", "sqrt(1/N)", "PyTorch")
@@ -51,8 +52,7 @@ def draw_weights(net: UNet, rule: str, *, generator: torch.Generator) -> None:
     ValueError
         If the rule is unknown.
     """
-    if rule not in RULES:
-        raise ValueError(f"rule {rule!r} is unknown; choose one of {', '.join(map(repr, RULES))}")
+    check_choice(rule, RULES, name="rule")
     if rule == "PyTorch":
         for _, module in _convolutions(net):
             _draw_as_pytorch(module, generator)

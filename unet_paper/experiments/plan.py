@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from unet_paper.arrays import check_choice
 from unet_paper.datasets import Dataset, load_cell_tracking, load_isbi2012
 from unet_paper.training.config import PAPER, SHORT_RUN, TrainConfig
 
@@ -52,8 +53,7 @@ class Experiment:
     ships: bool = False
 
     def __post_init__(self):
-        if self.task not in TASKS:
-            raise ValueError(f"task is {self.task!r}; choose one of {', '.join(map(repr, TASKS))}")
+        check_choice(self.task, TASKS, name="task")
 
     def seeds_of(self, fold: int) -> tuple[int, ...]:
         """Return the seeds with which a fold is run."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -16,8 +15,9 @@ from unet_paper.cells import instances, watershed_instances
 from unet_paper.datasets import Dataset
 from unet_paper.experiments.plan import Experiment, load_fold
 from unet_paper.experiments.record import FORMAT, circumstances, data_hash, record_path, run_name
-from unet_paper.files import write_json
-from unet_paper.metrics.em import EMScores
+from unet_paper.files import sha256_of, write_json
+from unet_paper.metrics.cells import det, merged_cells, seg
+from unet_paper.metrics.em import EMScores, em_scores
 from unet_paper.model import UNet
 from unet_paper.networks.library import save_network
 from unet_paper.predict import predict_probability
@@ -137,8 +137,6 @@ def em_measures(labels: np.ndarray, probability: np.ndarray) -> dict:
 
     Beside them the whole curves over the thresholds, of all sections together and of each one.
     """
-    from unet_paper.metrics import em_scores  # here: it brings numba's compiler
-
     scores = em_scores(labels, probability)
     sections = [em_scores(truth, cell) for truth, cell in zip(labels, probability, strict=True)]
     return {
@@ -156,8 +154,6 @@ def rounded_curves(scores: EMScores) -> dict[str, list[float]]:
 
 def cell_measures(labels: np.ndarray, probability: np.ndarray) -> dict:
     """Return SEG, DET and merged cells of the gold frames; with the watershed too. Unannotated cells do not count."""
-    from unet_paper.metrics import det, merged_cells, seg
-
     cells = np.stack([instances(frame) for frame in probability])
     cut = np.stack([watershed_instances(frame) for frame in probability])
     complete = [n for n, frame in enumerate(labels) if (frame != IGNORE).all()]  # the others have cells nobody drew
@@ -196,7 +192,7 @@ def summary(history: History) -> dict:
 def save_with_card(path: Path, net: UNet, record: dict) -> dict:
     """Write the network with a card that says all its user must know; returns its name and checksum."""
     save_network(path, net, card=card(record))
-    return {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    return {"file": path.name, "sha256": sha256_of(path)}
 
 
 def card(record: dict) -> dict:
