@@ -12,13 +12,13 @@ import torch
 from benchmarks import gpu
 from tests.training.tiny import CONFIG, bright_squares, same_numbers, tiny_net
 from unet_paper.analysis.memory import kept_bytes, training_bytes
+from unet_paper.analysis.operations import step_flop
 from unet_paper.analysis.timing import (
     STAGES,
     compare_precisions,
     matrix_rate,
     measure_plain_step,
     measure_step,
-    step_flop,
     tf32,
 )
 from unet_paper.analysis.tracing import POOLING, trace

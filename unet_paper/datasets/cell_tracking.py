@@ -144,6 +144,25 @@ def mark_unannotated(gold: np.ndarray, markers: np.ndarray, silver: np.ndarray |
     return np.where(unseen & (gold == 0), IGNORE, gold).astype(np.int32)
 
 
+def forgotten_cells(name: str, sequence: int | str, *, root: str | os.PathLike | None = None) -> int:
+    """Count the cells of the silver masks that no gold mask touches: what the annotators left out.
+
+    Parameters
+    ----------
+    name, sequence, root
+        As in `load_cell_tracking`; only frames that have a gold mask are looked at.
+
+    Returns
+    -------
+    int
+        Cells, summed over frames; 0 where the gold masks are complete.
+    """
+    gold = load_cell_tracking(name, sequence, root=root)
+    silver = load_cell_tracking(name, sequence, annotation="silver", frames=gold.frames, root=root)
+    pairs = zip(gold.labels, silver.labels, strict=True)
+    return sum(len(np.setdiff1d(s[s > 0], s[g > 0])) for g, s in pairs)
+
+
 class _Film:
     """One sequence on disk: which frames and masks exist, and how to read them."""
 

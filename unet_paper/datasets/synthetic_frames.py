@@ -7,7 +7,7 @@ of cells that is stronger than their outline, and debris that is no cell.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -63,6 +63,35 @@ def synthetic_cells(
         source=f"Synthetic data: {count} generated frames that imitate a light microscope.",
         is_real=False,
     )
+
+
+def synthetic_sequence(
+    count: int, *, side: int = 512, step: int = 3, generator: np.random.Generator | None = None
+) -> Dataset:
+    """Return an image sequence: a window that glides over one large generated frame, so that all cells move alike.
+
+    Parameters
+    ----------
+    count : int
+        Frames, at least 1.
+    side : int
+        Side of the window in px.
+    step : int
+        How far it glides from frame to frame, in px down and to the right.
+    generator : numpy.random.Generator, optional
+        Source of randomness; without it the same frame each time.
+
+    Returns
+    -------
+    Dataset
+        `images` (count, side, side) float32; `labels` int32, in which a cell keeps its number while it is in sight.
+    """
+    wide = synthetic_cells(1, side + step * count, generator=generator)
+    images, labels = (
+        np.stack([frame[step * t :, step * t :][:side, :side] for t in range(count)])
+        for frame in (wide.images[0], wide.labels[0])
+    )
+    return replace(wide, images=images, labels=labels, frames=tuple(range(count)))
 
 
 def _film_cells(shape: tuple[int, int], style: _Style, *, generator) -> tuple[np.ndarray, np.ndarray]:

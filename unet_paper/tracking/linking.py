@@ -114,6 +114,21 @@ def within_field(tracks: Tracks, border: int) -> Tracks:
     return _split_at_gaps(np.stack(kept), parents=dict(tracks.table[:, [0, 3]].tolist()))
 
 
+def first_frames(tracks: Tracks, count: int) -> Tracks:
+    """Return the first `count` frames of an image sequence; tracks that go on end with them, later ones are left out.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer frames, or `count` is below 1.
+    """
+    if not 1 <= count <= len(tracks.labels):
+        raise ValueError(f"count is {count}; these tracks have 1 to {len(tracks.labels)} frames")
+    table = tracks.table[tracks.table[:, 1] < count].copy()
+    table[:, 2] = np.minimum(table[:, 2], count - 1)
+    return Tracks(tracks.labels[:count], table)
+
+
 def check_border(border: int, size: tuple[int, int]) -> None:
     """Refuse a border that is negative or leaves nothing of frames of `size` (H, W) px."""
     largest = (min(size) - 1) // 2
