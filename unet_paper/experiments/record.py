@@ -14,7 +14,7 @@ import numpy as np
 import scipy
 import torch
 
-import unet_paper
+from unet_paper import __version__
 from unet_paper.datasets.dataset import Dataset
 from unet_paper.datasets.folders import repository
 
@@ -115,7 +115,7 @@ def circumstances(device: torch.device) -> dict:
         "matrix_units": matrix_units(),
         "threads": torch.get_num_threads(),
         "versions": {
-            "unet_paper": unet_paper.__version__,
+            "unet_paper": __version__,
             "python": platform.python_version(),
             "torch": torch.__version__,
             "numpy": np.__version__,
