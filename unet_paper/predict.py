@@ -89,7 +89,7 @@ def predict_probability(
         image = resize_image(image, scaled_size(size, scale))
     if standardise:
         image = standardised(image)
-    views = [(360 * turn / rotations, flip) for flip in (False, True)[: 1 + flips] for turn in range(rotations)]
+    views = [(360 * k / rotations, flip) for flip in (False, True)[: 1 + flips] for k in range(rotations)]
     with evaluating(net, device=device, precision=precision) as evaluate:
         whole = fits_one_tile(net, image.shape[1:], rotations=rotations, tile=tile)
         home = next(net.parameters()).device if whole else "cpu"
@@ -157,7 +157,7 @@ def _average(image: Tensor, views: list[tuple[float, bool]], read: Callable[[Ten
 
 def fits_one_tile(net: nn.Module, size: Size, *, rotations: int, tile: int) -> bool:
     """Tell whether each of the evenly spaced rotations of an image of `size` (H, W) fits into one tile of `tile` px."""
-    sizes = (rotated_size(size, 360 * turn / rotations) for turn in range(rotations))
+    sizes = (rotated_size(size, 360 * k / rotations) for k in range(rotations))
     return max(side for size in sizes for side in size) <= net.output_size(tile) // net.stride * net.stride
 
 

@@ -54,7 +54,7 @@ def synthetic_cells(
     check_choice(style, _STYLES, name="style")
     generator = np.random.default_rng(0) if generator is None else generator
     shape = check_request(count, size)
-    frames = [_film_cells(shape, _STYLES[style], generator=generator) for _ in range(count)]
+    frames = [_frame_of_cells(shape, _STYLES[style], generator=generator) for _ in range(count)]
     return Dataset(
         name=f"synthetic-cells-{style}",
         images=np.stack([image for image, _ in frames]),
@@ -94,7 +94,7 @@ def synthetic_sequence(
     return replace(wide, images=images, labels=labels, frames=tuple(range(count)))
 
 
-def _film_cells(shape: tuple[int, int], style: _Style, *, generator) -> tuple[np.ndarray, np.ndarray]:
+def _frame_of_cells(shape: tuple[int, int], style: _Style, *, generator) -> tuple[np.ndarray, np.ndarray]:
     """Return one frame: image (H, W) float32 in [0, 1] and labels (H, W) int32."""
     cells = _place_cells(shape, style, generator=generator)
     image = style.draw(*cells, generator=generator)
@@ -138,7 +138,7 @@ def _place_cells(shape: tuple[int, int], style: _Style, *, generator) -> tuple[n
 
 
 def _stretched_distance(grid, centre, stretch, angle) -> np.ndarray:
-    """Return the distance (px) to `centre` in a frame turned by `angle` (rad) and stretched along its first axis."""
+    """Return the distance (px) to `centre` in a frame rotated by `angle` (rad) and stretched along its first axis."""
     y, x = grid[0] - centre[0], grid[1] - centre[1]
     along, across = np.cos(angle) * y + np.sin(angle) * x, np.cos(angle) * x - np.sin(angle) * y
     return np.hypot(along / stretch, across * stretch)
