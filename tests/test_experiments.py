@@ -14,7 +14,7 @@ from tests.training.tiny import CONFIG
 from unet_paper import IGNORE, load_network
 from unet_paper.cli import main
 from unet_paper.datasets import synthetic_cells, synthetic_em
-from unet_paper.experiments import EXPERIMENTS, Experiment, plan, read_records, run
+from unet_paper.experiments import EXPERIMENTS, Experiment, over_folds, plan, read_records, run
 from unet_paper.experiments.plan import GPU, load_fold
 from unet_paper.experiments.publish import publish
 from unet_paper.files import write_json
@@ -171,3 +171,14 @@ def test_the_command_lists_runs_and_refuses(capsys, tmp_path):
     assert "no experiment called em-tiny" in capsys.readouterr().err
     assert main(["reproduce", "em-narrow", "--data", str(tmp_path), "--output", str(tmp_path / "runs")]) == 2
     assert "python -m unet_paper fetch isbi2012" in capsys.readouterr().err
+
+
+def test_over_folds_weighs_seg_by_cells_and_sums_counts():
+    records = [
+        {"scores": {"none": {"seg": 0.5, "merged": 2, "reference_cells": 1}}},
+        {"scores": {"none": {"seg": 0.9, "merged": 3, "reference_cells": 3}}},
+    ]
+    assert over_folds(records, "seg") == pytest.approx(0.8)
+    assert over_folds(records, "merged") == 5
+    with pytest.raises(ValueError, match="there is no record"):
+        over_folds([], "seg")

@@ -13,11 +13,12 @@ import tifffile
 import torch
 from torch import nn
 
+import unet_paper as up
 from tests.challenge_sequences import challenge_finds_it_valid
 from unet_paper.cli import main
 from unet_paper.datasets import synthetic_cells
 from unet_paper.model import UNet
-from unet_paper.networks.library import save_network
+from unet_paper.networks.library import TrainedNetwork, read_network, save_network
 from unet_paper.tracking.challenge_format import read_tracks
 from unet_paper.tracking.linking import link, within_field
 
@@ -254,3 +255,24 @@ def test_track_needs_a_network_or_masks(sequence, capsys):
     with pytest.raises(SystemExit):
         main(["track", str(sequence), str(sequence.parent)])
     assert "one of the arguments --network --masks is required" in capsys.readouterr().err
+
+
+def test_the_library_finds_what_the_commands_write(sequence, network):
+    images = [tifffile.imread(path) for path in sorted(sequence.iterdir())]
+    out = sequence.parent / "cells"
+    assert main(["segment", str(sequence), str(out), "--network", network, "--min-size", "20"]) == 0
+    written = [tifffile.imread(path) for path in sorted(out.iterdir())]
+    for net in (network, read_network(network), brightness_network()):  # a file, network and card, a network in memory
+        np.testing.assert_array_equal(up.segment(images, net, min_size=20, progress=False), written)
+    assert main(["track", str(sequence), str(sequence.parent), "--network", network, "--min-size", "20"]) == 0
+    tracks, expected = up.track(images, network, min_size=20, progress=False), read_tracks(sequence.parent / "01_RES")
+    np.testing.assert_array_equal(tracks.labels, expected.labels)
+    np.testing.assert_array_equal(tracks.table, expected.table)
+
+
+def test_a_network_without_a_card_needs_a_scale(tmp_path):
+    image = np.zeros((40, 60), np.uint8)
+    bare = TrainedNetwork(brightness_network(), None, "mine.caffemodel")
+    with pytest.raises(ValueError, match=r"mine\.caffemodel has no card, so the scale of its images is not known"):
+        up.segment([image], bare, progress=False)
+    assert up.segment([image], bare, scale=1.0, progress=False)[0].max() == 0

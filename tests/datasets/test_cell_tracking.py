@@ -11,7 +11,7 @@ import tifffile
 from tests.datasets.small import write_sequence
 from tests.real_data import REAL, needs_sequences
 from unet_paper.arrays import IGNORE
-from unet_paper.datasets import cell_frames, load_cell_tracking, mark_unannotated
+from unet_paper.datasets import cell_frames, forgotten_cells, load_cell_tracking, mark_unannotated
 from unet_paper.datasets.fetching import read_registry, verify_pixels
 
 # Three cells in a row. Gold knows the first, silver the first two, markers all three.
@@ -38,6 +38,10 @@ def test_gold_frames_with_unannotated_cells_ignored(root):
     np.testing.assert_array_equal(data.labels[0], FULL)
     assert data.name == "Tiny/01"
     assert data.is_real
+
+
+def test_forgotten_cells_have_a_silver_mask_that_no_gold_mask_touches(root):
+    assert forgotten_cells("Tiny", 1, root=root) == len({2})
 
 
 def test_silver_and_markers_cover_every_frame(root):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from tests.challenge_sequences import sequence
-from unet_paper.tracking.linking import Tracks, check_tracks, link, within_field
+from unet_paper.tracking.linking import Tracks, check_tracks, first_frames, link, within_field
 
 SEQUENCES = arrays(
     np.int32, st.tuples(st.integers(1, 4), st.integers(1, 3), st.integers(1, 6)), elements=st.integers(0, 4)
@@ -188,3 +188,12 @@ def test_inconsistent_tracks_are_refused(table, message):
     with pytest.raises(ValueError, match=message):
         check_tracks(Tracks(sequence("12", "1."), np.array(table)))
     check_tracks(Tracks(sequence("12", "1."), np.array([[1, 0, 1, 0], [2, 0, 0, 0]])))
+
+
+def test_first_frames_end_the_tracks_that_go_on_and_leave_out_later_ones():
+    labels = np.array([[[1, 0]], [[1, 2]], [[1, 2]]])
+    tracks = first_frames(Tracks(labels, np.array([[1, 0, 2, 0], [2, 1, 2, 0]], dtype=np.int32)), 1)
+    assert tracks.table.tolist() == [[1, 0, 0, 0]]
+    check_tracks(tracks)
+    with pytest.raises(ValueError, match="count is 2; these tracks have 1 to 1 frames"):
+        first_frames(tracks, 2)
