@@ -113,12 +113,12 @@ NARROW = replace(
     validate_every=1000,
     checkpoint_every=250,
 )
-# Departure: films at half their size, so that 5 px of deformation are the paper's 10 in px of the original, and a tile
+# Departure: frames at half their size, so that 5 px of deformation are the paper's 10 in px of the original, and a tile
 # of 444 px yields most of a frame. A quarter of the paper's channels, which left the plateau of DIC sooner than half of
 # them, in one trial of each that was not recorded. Classes keep their frequencies (no w_c): within sequence 01 of U373,
 # trained on earlier frames and tested on later ones, SEG was 0.75 instead of 0.59 (noted, not recorded). The settings
 # are a selection on the test sequence: `unet_paper.networks.card.EARLIER_LOOKS` says what had been scored before.
-NARROW_FILM = replace(
+NARROW_CELLS = replace(
     NARROW,
     name="narrow cells",
     steps=3000,
