@@ -204,13 +204,17 @@ class Augmentation:
         return _without_waiting((1 + self.scaling) ** signed, device)
 
     def _resample(self, triple, draws: Draws, top_left: Tensor, *, size, border: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Read a window of `size` px whose corner lies at `top_left`; labels and weights without its `border`."""
         images, labels, weights = triple
+        # Where every pixel of the window comes from: flip, scaling, rotation and shift, then the elastic field on top.
         steps = draws.flip / draws.zoom[:, None]  # source pixels per pixel of the window
         source = rigid_positions(top_left, draws.angle, steps, size) + displacement_field(draws.vectors, size)
-        source = mirrored(source, images.shape[2:])  # (B, 2, h, w)
+        source = mirrored(source, images.shape[2:])  # (B, 2, h, w) row, column; now all within the image
         deformed = read_between_pixels(images, source, interpolation=self.image_interpolation)
         if self.grey_value > 0:
             deformed = vary_grey_values(deformed, draws.grey)
+        # The network answers for the centre of the window alone: only there are labels and weights read, both at the
+        # same nearest pixel, so that a label stays a label and keeps its weight.
         output = source[..., border : size[0] - border, border : size[1] - border]
         nearest = nearest_pixels(output, width=images.shape[3])
         return deformed, read_pixels(labels, nearest), read_pixels(weights, nearest)

@@ -100,6 +100,7 @@ def trace(net: UNet, n: int) -> list[Layer]:
     """
     image = torch.empty(1, net.in_channels, n, n, device="meta")
     recorder = _Recorder(image)
+    # Every module without children is one arrow of Fig. 1; its hook sees what goes in and what comes out.
     hooks = [
         module.register_forward_hook(recorder.hook(name)) for name, module in net.named_modules() if _is_leaf(module)
     ]
@@ -224,14 +225,14 @@ def _layer(name: str, kind: str, module: nn.Module, sources: list[Layer], output
 def _windows(kind: str, sources: list[np.ndarray], width: int) -> np.ndarray:
     """First and last input column for each of `width` output columns, from those of the layers before."""
     columns = np.arange(width)
-    first, last = sources[0]
-    if kind == CONVOLUTION:
+    first, last = sources[0]  # of the layer before, (its width,) each
+    if kind == CONVOLUTION:  # unpadded 3x3: output column x reads columns x, x + 1, x + 2
         return np.stack([first[columns], last[columns + 2]])
-    if kind == POOLING:
+    if kind == POOLING:  # 2x2, stride 2: output column x reads 2x and 2x + 1
         return np.stack([first[2 * columns], last[2 * columns + 1]])
     if kind == UP_CONVOLUTION:  # kernel = stride: each output pixel sees one input pixel
         return np.stack([first[columns // 2], last[columns // 2]])
-    if kind == CONCATENATION:
+    if kind == CONCATENATION:  # sees what either map sees; the copied one is cropped to its centre
         left = (sources[1].shape[1] - width) // 2
         skip = sources[1][:, left : left + width]
         return np.stack([np.minimum(first, skip[0]), np.maximum(last, skip[1])])

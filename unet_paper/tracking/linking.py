@@ -178,13 +178,15 @@ def _offers(before: np.ndarray, cells: np.ndarray, *, divisions: bool) -> tuple[
     """Return, for each cell 0..n, the earlier cell whose track it takes and the one that is its mother; 0 for none."""
     old, new, overlap, share = _pairs(before, cells)
     predecessors, mothers = np.zeros((2, cells.max() + 1), dtype=np.int64)
-    offered = _best_of_each(old, overlap, new)
-    taken = offered[_best_of_each(new[offered], overlap[offered], old[offered])]
+    offered = _best_of_each(old, overlap, new)  # each earlier cell chooses the later cell that it overlaps most
+    taken = offered[_best_of_each(new[offered], overlap[offered], old[offered])]  # each later cell its best offer
     predecessors[new[taken]] = old[taken]
     if divisions:  # Departure: the release begins an unrelated track where a cell divides.
+        # A second daughter: left without a track, and more than half of it lies on a cell whose track another took.
         second = (share > 0.5) & (predecessors[new] == 0) & np.isin(old, predecessors)
         mothers[new[second]] = old[second]
-        first = np.isin(predecessors, old[second])  # the daughters that took over their mother's track
+        # The first daughter took over its mother's track: give it back, so that the track ends and both begin anew.
+        first = np.isin(predecessors, old[second])
         mothers[first], predecessors[first] = predecessors[first], 0
     return predecessors, mothers
 

@@ -138,16 +138,17 @@ class ReplayedStep:
         """Update the weights once; returns the energy of the tiles, a scalar still on the device."""
         if self.again is None and self.ordinary == WARM_UP:
             self._record(tiles)
-        if self.again is None:
+        if self.again is None:  # still warming up, or the step could not be recorded
             self.ordinary += 1
-            with _side_stream(tiles[0].device):
+            with _side_stream(tiles[0].device):  # a recording must not see memory that the default stream still uses
                 return self.step(tiles)
+        # A graph knows addresses, not tensors: new tiles go where those of the recorded step lay.
         for place, part in zip(self.places, tiles, strict=True):
             place.copy_(part)
         return self.again().clone()  # the next replay overwrites the loss
 
     def _record(self, tiles: Batch) -> None:
-        self.places = tuple(part.clone() for part in tiles)
+        self.places = tuple(part.clone() for part in tiles)  # kept alive: every replay reads from here
         try:
             self.again = self.record(lambda: self.step(self.places))
         except RuntimeError as error:
