@@ -71,7 +71,7 @@ def instances(probability, *, threshold: float = 0.5, min_size: int = MIN_SIZE, 
     ValueError
         If the map is no probability (values outside [0, 1]), or a number is out of its range.
     """
-    foreground = cell_probability(probability) > _checked_threshold(threshold)
+    foreground = _cell_probability(probability) > _checked_threshold(threshold)
     return _kept(connected_cells(foreground), min_size=min_size, border=border)
 
 
@@ -111,14 +111,14 @@ def watershed_instances(
     # Departure: cells are cut by their shape, after the network, not by what it learned.
     if not depth > 0:
         raise ValueError(f"depth is {depth}; needs a distance above 0 px, e.g. 5")
-    foreground = cell_probability(probability) > _checked_threshold(threshold)
+    foreground = _cell_probability(probability) > _checked_threshold(threshold)
     # A frame of background first: a cell that the image's edge cuts off is not deepest at the edge.
     distance = ndimage.distance_transform_edt(np.pad(foreground, 1))[1:-1, 1:-1]  # (H, W) px
     seeds = ndimage.label(_deep_maxima(distance, depth))[0]
     return _kept(watershed(-distance, seeds, mask=foreground), min_size=min_size, border=border)
 
 
-def cell_probability(probability) -> np.ndarray:
+def _cell_probability(probability) -> np.ndarray:
     """Return the (H, W) map of class 1 out of (H, W) or (K, H, W), after checking that it holds probabilities."""
     probability = check_probability(probability, ranks=(2, 3))
     if probability.ndim == 3:

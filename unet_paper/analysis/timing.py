@@ -25,7 +25,7 @@ from unet_paper.training.step import WARM_UP, ReplayedStep, Step, gpu_settings, 
 from unet_paper.training.tiles import Batch, TrainingTiles, mixed_seed, prepare_tiles
 
 STAGES = ("tile", "forward", "loss", "backward", "optimiser")
-HEAD_START = 100_000_000  # clock cycles that a GPU idles while the host starts a step: far more than it needs
+_HEAD_START = 100_000_000  # clock cycles that a GPU idles while the host starts a step: far more than it needs
 
 
 def measure_step(
@@ -61,7 +61,7 @@ def measure_step(
         clear_peak(device)
         ordinary, host = step_seconds(step, tiles, repeats)
         peak = peak_bytes(device)
-        stages = [timed_stages(step, tiles, number) for number in range(repeats)]
+        stages = [_timed_stages(step, tiles, number) for number in range(repeats)]
         whole = ordinary
         if device.type == "cuda":
             whole, host = step_seconds(ReplayedStep(step), tiles, repeats)
@@ -223,14 +223,14 @@ def step_seconds(update: Callable[[Batch], Tensor], tiles: TrainingTiles, repeat
     return _mean_seconds(one, repeats, device)
 
 
-def timed_stages(step: Step, tiles: TrainingTiles, number: int) -> list[float]:
+def _timed_stages(step: Step, tiles: TrainingTiles, number: int) -> list[float]:
     """Do step `number` of a run and return the seconds of each of `STAGES`.
 
     A GPU first gets something else to do, so that the host is ahead and no stage contains a wait for it.
     """
     device = tiles.images.device
     if device.type == "cuda":
-        torch.cuda._sleep(HEAD_START)  # PyTorch's own tests use it; there is no public name
+        torch.cuda._sleep(_HEAD_START)  # PyTorch's own tests use it; there is no public name
     marks = [_mark(device)]
     image, target, weight = tiles.batch(number, range(tiles.config.batch_size))
     marks.append(_mark(device))

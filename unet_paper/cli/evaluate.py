@@ -8,7 +8,7 @@ from pathlib import Path
 
 import unet_paper as up
 
-TITLES = {
+_TITLES = {
     "warping_error": "warping error (splits, merges)",
     "warping_error_all_types": "warping error (all types)",
     "rand_error": "Rand error (2015)",
@@ -35,24 +35,24 @@ def run(options: Namespace) -> int:
     labels = up.datasets.tiff.read_tiff(options.labels, rank=3, fix="pass the annotation as a TIFF stack")
     probability = up.datasets.tiff.read_tiff(options.probability, rank=3, fix="write the map again")
     scores = up.metrics.em_scores(labels, probability, rescale=options.rescale)
-    print(format_table(scores))
+    print(_format_table(scores))
     if options.json is not None:
-        up.files.write_json(options.json, as_json(scores))
+        up.files.write_json(options.json, _as_json(scores))
     return 0
 
 
-def format_table(scores) -> str:
+def _format_table(scores) -> str:
     """Return one line per measure of an `EMScores`: name, best value, threshold."""
     lines = [f"{'measure':32}{'best':>10}{'threshold':>11}"]
-    for name, title in TITLES.items():
+    for name, title in _TITLES.items():
         lines.append(f"{title:32}{getattr(scores, name):10.6f}{scores.best_threshold[name]:11.1f}")
     return "\n".join(lines)
 
 
-def as_json(scores) -> dict:
+def _as_json(scores) -> dict:
     """Return an `EMScores` as plain numbers and lists; NaN (no shared information) becomes None."""
     return {
-        "best": {name: getattr(scores, name) for name in TITLES},
+        "best": {name: getattr(scores, name) for name in _TITLES},
         "best_threshold": scores.best_threshold,
         "curves": {name: [_finite(value) for value in curve.tolist()] for name, curve in scores.curves.items()},
         "warping_counts": {name: counts.tolist() for name, counts in scores.warping_counts.items()},

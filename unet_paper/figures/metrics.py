@@ -24,7 +24,7 @@ ERROR_COLOURS = {  # type of warping error -> colour
 }
 
 
-def draw_mask(axes: mpl.axes.Axes, mask: np.ndarray, *, title: str = "") -> None:
+def _draw_mask(axes: mpl.axes.Axes, mask: np.ndarray, *, title: str = "") -> None:
     """Draw a small picture so that its pixels can be counted: cell white, membrane dark.
 
     Parameters
@@ -40,7 +40,7 @@ def draw_mask(axes: mpl.axes.Axes, mask: np.ndarray, *, title: str = "") -> None
     _draw_grid(axes, mask.shape)
 
 
-def draw_cells(axes: mpl.axes.Axes, cells: np.ndarray, *, title: str = "", zero: str = MEMBRANE) -> None:
+def _draw_cells(axes: mpl.axes.Axes, cells: np.ndarray, *, title: str = "", zero: str = MEMBRANE) -> None:
     """Draw numbered cells (H, W) each in a colour of its own, and 0 in the colour `zero`."""
     tints = [COLOURS[name] for name in ("light", "label", "result", "other", "image", "error")]
     table = np.array([to_rgb(zero)] + [_pale(tints[k % len(tints)]) for k in range(int(cells.max()))])
@@ -60,7 +60,7 @@ def plot_pictures(pictures: dict[str, tuple[np.ndarray, str]], *, columns: int =
     """
     figure, all_axes = panels(len(pictures), columns, width=TEXT_WIDTH, row_height=2.15)
     for axes, (title, (mask, text)) in zip(all_axes, pictures.items(), strict=True):
-        draw_mask(axes, mask, title=title)
+        _draw_mask(axes, mask, title=title)
         axes.set_xlabel(text, loc="left", fontsize=10.5)
     return figure
 
@@ -69,7 +69,7 @@ def plot_simple_pixels(patches: dict[str, np.ndarray]) -> mpl.figure.Figure:
     """Draw 3x3 neighbourhoods with their centre marked; title -> (3, 3) bool."""
     figure, all_axes = plt.subplots(1, len(patches), figsize=(TEXT_WIDTH, 1.7))
     for axes, (title, patch) in zip(all_axes, patches.items(), strict=True):
-        draw_mask(axes, patch, title=title)
+        _draw_mask(axes, patch, title=title)
         axes.add_patch(Rectangle((0.5, 0.5), 1, 1, fill=False, edgecolor=COLOURS["image"], linewidth=2.5))
     return figure
 
@@ -89,7 +89,7 @@ def plot_warping(labels: np.ndarray, target: np.ndarray, stages: Sequence[np.nda
     shown = [("labels", labels), ("result", target), *((f"after pass {k + 1}", m) for k, m in enumerate(stages))]
     figure, all_axes = panels(len(shown), 2, width=TEXT_WIDTH, row_height=2.35)
     for axes, (title, mask) in zip(all_axes, shown, strict=True):
-        draw_mask(axes, mask, title=title)
+        _draw_mask(axes, mask, title=title)
     for number, mask in enumerate(stages):
         _number_flips(all_axes[2 + number], warp.flips, number, mask)
     _mark_errors(all_axes[-1], warp)
@@ -100,7 +100,7 @@ def plot_thinning(stages: dict[str, np.ndarray]) -> mpl.figure.Figure:
     """Draw border thinning: title -> (H, W) numbered cells, 0 membrane or line."""
     figure, all_axes = plt.subplots(1, len(stages), figsize=(TEXT_WIDTH, 2.0))
     for axes, (title, cells) in zip(all_axes, stages.items(), strict=True):
-        draw_cells(axes, cells, title=title)
+        _draw_cells(axes, cells, title=title)
     return figure
 
 
@@ -145,7 +145,7 @@ def plot_matches(reference: np.ndarray, results: dict[str, np.ndarray]) -> mpl.f
     """Draw numbered results (H, W) with the outline of the reference cells; title -> result."""
     figure, all_axes = plt.subplots(1, len(results), figsize=(TEXT_WIDTH, 1.9))
     for axes, (title, result) in zip(all_axes, results.items(), strict=True):
-        draw_cells(axes, result, title=title, zero=CELL)
+        _draw_cells(axes, result, title=title, zero=CELL)
         _outline(axes, reference)
     return figure
 

@@ -47,7 +47,8 @@ def rand_agreement(reference, result, *, form: str = "2015") -> Agreement:
     check_same_shape(result, reference.shape, name="result", other="reference")
     if form == "all_pixels":
         return count_pairs(overlaps(reference, result))
-    return rand_form(foreground_overlaps(reference, result), form)
+    table = foreground_overlaps(reference, result)
+    return count_squares(table) if form == "2015" else count_pairs(table, singletons=True)
 
 
 def foreground_overlaps(reference: np.ndarray, result: np.ndarray) -> Overlaps:
@@ -56,11 +57,6 @@ def foreground_overlaps(reference: np.ndarray, result: np.ndarray) -> Overlaps:
     if not cell.any():
         raise ValueError("the reference has no cell pixel (all labels are 0); Rand and information scores need one")
     return overlaps(reference[cell], result[cell])
-
-
-def rand_form(table: Overlaps, form: str) -> Agreement:
-    """Count pairs over the reference's foreground in the form of ``"2015"`` or ``"2012"``."""
-    return count_squares(table) if form == "2015" else count_pairs(table, singletons=True)
 
 
 def count_squares(table: Overlaps) -> Agreement:

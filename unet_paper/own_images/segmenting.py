@@ -87,7 +87,7 @@ class Method:
 
     def segment_each(self, images: Sequence, net: Network, *, progress: bool = True) -> Iterator[Segmented]:
         """Give the cells and the map of one image after the other; parameters as in `segment`."""
-        check_device(self.device)
+        _check_device(self.device)
         net, scale = _opened(net, self.scale)
         for image in tqdm(images, desc="segmenting", unit="image", disable=not progress):
             probability = predict_probability(
@@ -294,7 +294,7 @@ def track_files(
     return Summary(folder, len(tracks.labels), count, len(tracks))
 
 
-def check_device(name: str | None) -> None:
+def _check_device(name: str | None) -> None:
     """Refuse a device that PyTorch does not know or this machine does not have.
 
     Raises

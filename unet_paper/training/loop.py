@@ -33,7 +33,7 @@ from unet_paper.training.step import ReplayedStep, Step, gpu_settings, make_opti
 from unet_paper.training.tiles import Batch, TrainingTiles, check_pair, input_scales, mixed_seed, prepare_tiles
 
 REPORT_EVERY = {"cpu": 10, "cuda": 100}  # steps between two looks at the loss: at each one a GPU runs out of work
-EVALUATION_TILE = 572  # px; legal at every depth up to 5, and quicker than many small training tiles
+_EVALUATION_TILE = 572  # px; legal at every depth up to 5, and quicker than many small training tiles
 
 
 class DivergedError(ValueError):
@@ -112,7 +112,7 @@ def train(
     with processes(net, device) as group, gpu_settings(group.device), torch.random.fork_rng(_gpus(group.device)):
         _place(net, config, group.device)
         tiles = prepare_tiles(dataset, config, weights=weights, border=net.border, device=group.device)
-        optimiser, average = make_optimiser(net, config), make_average(net, config)
+        optimiser, average = make_optimiser(net, config), _make_average(net, config)
         resumes = resume and checkpoint is not None
         history = _earlier(checkpoint, net, optimiser, average, config) if resumes else None
         step = Step(group.wrap(net.train()), optimiser, config.precision)
@@ -136,7 +136,7 @@ def train(
     return run.history
 
 
-def make_average(net: nn.Module, config: TrainConfig) -> AveragedModel | None:
+def _make_average(net: nn.Module, config: TrainConfig) -> AveragedModel | None:
     """Return a second network that will hold the running average of the weights; None if the run wants none."""
     if config.average == 0:
         return None
@@ -255,7 +255,7 @@ class _Run:
         config = self.history.config
         mine = slice(self.group.rank, None, self.group.count)
         images, labels = (array[mine] for array in self.validation)
-        tile = max(config.tile, EVALUATION_TILE)
+        tile = max(config.tile, _EVALUATION_TILE)
         best_net = self.net if self.average is None else self.average.module
         net = copy.deepcopy(best_net)  # prediction may move a network in memory, where a recorded step would miss it
         counts = held_out_counts(net, self.standardised(images), labels, tile=tile, precision=config.precision)

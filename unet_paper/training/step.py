@@ -129,7 +129,7 @@ class ReplayedStep:
     """
 
     def __init__(self, step: Callable[[Batch], Tensor], *, record: Callable | None = None):
-        self.step, self.record = step, record or record_graph
+        self.step, self.record = step, record or _record_graph
         self.ordinary = 0  # steps so far that were not replayed
         self.places: Batch | None = None
         self.again: Callable[[], Tensor] | None = None
@@ -156,7 +156,7 @@ class ReplayedStep:
             warnings.warn(f"{message}. If this fails too, pass cuda_graph=False", stacklevel=2)
 
 
-def record_graph(work: Callable[[], Tensor]) -> Callable[[], Tensor]:
+def _record_graph(work: Callable[[], Tensor]) -> Callable[[], Tensor]:
     """Record what `work` starts on the GPU, without computing it; returns a function that starts it all at once."""
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):

@@ -163,7 +163,7 @@ def constant_energy(target: np.ndarray, weight: np.ndarray) -> float:
     return float(sum(energies) / np.count_nonzero(target != IGNORE))
 
 
-def input_scale(images: np.ndarray, *, standardise: bool) -> tuple[float, float]:
+def _input_scale(images: np.ndarray, *, standardise: bool) -> tuple[float, float]:
     """Return mean and standard deviation to remove from the input; (0, 1) where it stays as it is."""
     if not standardise:
         return 0.0, 1.0
@@ -176,9 +176,9 @@ def input_scale(images: np.ndarray, *, standardise: bool) -> tuple[float, float]
 def input_scales(images: np.ndarray, config: TrainConfig) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and standard deviation to remove from each image (N, H, W), as a configuration says: (N,), (N,)."""
     if config.standardise_each:
-        scales = [input_scale(image, standardise=True) for image in images]
+        scales = [_input_scale(image, standardise=True) for image in images]
     else:
-        scales = [input_scale(images, standardise=config.standardise)] * len(images)
+        scales = [_input_scale(images, standardise=config.standardise)] * len(images)
     mean, deviation = np.array(scales).T
     return mean, deviation
 
