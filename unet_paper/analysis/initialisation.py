@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -25,11 +26,13 @@ class Signal(NamedTuple):
 
     `deviation` is the standard deviation over all images, channels and pixels. `across_images` is the part of it that
     tells images apart: the root of the variance over images at the same place of the same map, averaged over places.
+    `per_map` (K,) is the standard deviation of each map by itself, over images and pixels: what section 3 speaks of.
     """
 
     name: str
     deviation: float
     across_images: float
+    per_map: np.ndarray
 
 
 @torch.no_grad()
@@ -84,7 +87,8 @@ def signals(net: UNet, images: Tensor) -> list[Signal]:
     def note(name: str):
         def look(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
             across = output.var(dim=0).mean().sqrt()  # (B, K, h, w): before the ReLU changes it in place
-            found.append(Signal(name, output.std().item(), across.item()))
+            per_map = output.std(dim=(0, 2, 3)).cpu().numpy()  # (K,)
+            found.append(Signal(name, output.std().item(), across.item(), per_map))
 
         return look
 
