@@ -19,6 +19,7 @@ from unet_paper.files import sha256_of, write_json
 from unet_paper.metrics.cells import det, merged_cells, seg
 from unet_paper.metrics.em import EMScores, em_scores
 from unet_paper.model import UNet
+from unet_paper.networks.card import EARLIER_LOOKS
 from unet_paper.networks.library import save_network
 from unet_paper.predict import predict_probability
 from unet_paper.training import History, train
@@ -48,7 +49,9 @@ def run_fold(
 ) -> dict:
     """Train on one fold, measure what it holds out, and write both down.
 
-    An interrupted run continues from its checkpoint in `networks`. The measures are taken once, at the end.
+    An interrupted run continues from its checkpoint in `networks`. Held-out images are looked at on the way, for the
+    curve in the record; no step is picked by them, and the measures are taken once, at the end. Whether they had a
+    part in choosing the settings, a run cannot know: the record repeats what `EARLIER_LOOKS` says of it.
 
     Parameters
     ----------
@@ -104,6 +107,7 @@ def run_fold(
         "parameters": sum(parameter.numel() for parameter in net.parameters()),
         "seed": seed,
         "config": asdict(config),
+        "looked_at": EARLIER_LOOKS.get(experiment.name),
         "history": summary(history),
         "seconds": {"training": history.seconds, **prediction},
         "peak_memory_bytes": torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None,
@@ -215,5 +219,6 @@ def card(record: dict) -> dict:
         "steps": record["config"]["steps"],
         "device": record["device"],
         "date": record["date"],
+        "looked_at": record["looked_at"],
         "scores": record["scores"],
     }
