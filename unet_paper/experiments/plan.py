@@ -131,8 +131,8 @@ NARROW_FILM = replace(
 )
 UNTURNED = replace(NARROW_FILM, name="narrow film, hardly turned", steps=2500, rotation=10.0, flips=False)
 
-# The paper's optimiser, tile, deformation and weights. Ours: bfloat16, so that 60,000 steps take minutes on a current
-# GPU, and standardised images, with which a narrow network left its plateau by SGD at this learning rate.
+# The paper's optimiser, tile, deformation and weights. Ours: bfloat16, which a current GPU multiplies
+# faster, and standardised images, with which a narrow network left its plateau by SGD at this learning rate.
 FULL = replace(
     PAPER,
     name="full",
