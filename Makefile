@@ -7,6 +7,8 @@ PYTHON ?= $(firstword $(shell for p in python3.12 python3.11 python3 python; do 
 VENV ?= .venv
 READY := $(VENV)/.ready
 RUN := $(VENV)/bin/python
+# Two test workers; each chapter runs in one of them, and the whole book, which comes first (tests/conftest.py)
+WORKERS ?= -n 2 --dist loadgroup --no-loadscope-reorder
 
 .PHONY: help book test notebooks lint bench gpu lock clean
 
@@ -14,9 +16,9 @@ book: $(READY)
 	@$(RUN) book/build.py html
 
 test: $(READY) lint
-	@$(RUN) -m pytest
+	@$(RUN) -m pytest $(WORKERS)
 	@echo "Once more without the challenge data: every chapter on synthetic images"
-	@UNET_PAPER_DATA=tests/no_data $(RUN) -m pytest tests/chapters -k "not book_as_built and not full_run and not strict_build"
+	@UNET_PAPER_DATA=tests/no_data $(RUN) -m pytest $(WORKERS) tests/chapters -m "not whole_book" --ignore-glob "*_build.py"
 
 notebooks: $(READY)  ## execute the chapters and write the paired notebooks beside them
 	@$(RUN) book/build.py notebooks

@@ -37,6 +37,7 @@ PATIENCE = 3600.0  # seconds without a sign of life after which a chapter counts
 REMINDER = 60.0  # seconds after which a cell that still runs is named, and again after as many
 STARTING = 600  # seconds that a kernel may take to start, or to hand over its last output
 TIMED = "timed"  # tag of a cell that measures time: its chapter runs while no other does
+LONG = "long"  # tag of a cell that runs for minutes: its chapter begins early, also before its seconds are known
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -96,23 +97,33 @@ def is_cached(cache: JupyterCacheAbstract, path: Path) -> bool:
     return True
 
 
-def is_timed(path: Path) -> bool:
-    """Say whether a cell of the chapter measures time."""
-    return any(TIMED in cell.metadata.get("tags", []) for cell in jupytext.read(path).cells)
+def has_tag(path: Path, tag: str) -> bool:
+    """Say whether a cell of the chapter carries the tag."""
+    return any(tag in cell.metadata.get("tags", []) for cell in jupytext.read(path).cells)
 
 
 def longest_first(chapters: list[Path], seconds: dict[str, float]) -> list[Path]:
-    """Sort by the seconds of an earlier execution; chapters without one lead, those with the longest text first."""
-    return sorted(chapters, key=lambda path: (-seconds.get(path.stem, float("inf")), -path.stat().st_size))
+    """Sort by the seconds of an earlier execution; chapters without any lead: the long ones, then by their text."""
+
+    def length(path: Path) -> tuple:
+        return seconds.get(path.stem, float("inf")), has_tag(path, LONG), path.stat().st_size
+
+    return sorted(chapters, key=length, reverse=True)
 
 
 class Chapter(NotebookClient):
     """One chapter while it is executed: in which cell it is, and when anything last moved there."""
 
     def __init__(self, path: Path) -> None:
-        limits = {"timeout": None, "startup_timeout": STARTING, "iopub_timeout": STARTING}
-        quiet = ["--IPKernelApp.log_level=ERROR"]  # a warning about encryption within one machine
-        super().__init__(jupytext.read(path), extra_arguments=quiet, on_cell_execute=self.enter, **limits)
+        super().__init__(
+            jupytext.read(path),
+            timeout=None,
+            startup_timeout=STARTING,
+            iopub_timeout=STARTING,
+            record_timing=False,  # stamps in the cells, which the cache would take for other cells
+            extra_arguments=["--IPKernelApp.log_level=ERROR"],  # not that a kernel's messages are not encrypted
+            on_cell_execute=self.enter,
+        )
         self.path = path
         self.place = f"{path.parent.name}/{path.name}, before its first cell"
         self.entered = self.moved = float("inf")  # seconds of the monotonic clock; a start has its own limit
@@ -165,7 +176,7 @@ class Run:
     async def all(self, chapters: list[Path]) -> None:
         """Execute the chapters side by side, and then one by one those that measure time."""
         ordered = longest_first(chapters, self.seconds())
-        timed = [path for path in ordered if is_timed(path)]
+        timed = [path for path in ordered if has_tag(path, TIMED)]
         queue = deque(path for path in ordered if path not in timed)
         async with asyncio.TaskGroup() as group:
             for _ in range(TOGETHER):
