@@ -9,6 +9,7 @@ READY := $(VENV)/.ready
 RUN := $(VENV)/bin/python
 # Two test workers; each chapter runs in one of them, and the whole book, which comes first (tests/conftest.py)
 WORKERS ?= -n 2 --dist loadgroup --no-loadscope-reorder
+ANY_DATA := --ignore tests/chapters/test_strict_build.py --ignore tests/chapters/test_execution.py
 
 .PHONY: help book test notebooks lint bench gpu lock clean
 
@@ -18,7 +19,7 @@ book: $(READY)
 test: $(READY) lint
 	@$(RUN) -m pytest $(WORKERS)
 	@echo "Once more without the challenge data: every chapter on synthetic images"
-	@UNET_PAPER_DATA=tests/no_data $(RUN) -m pytest $(WORKERS) tests/chapters -m "not whole_book" --ignore-glob "*_build.py"
+	@UNET_PAPER_DATA=tests/no_data $(RUN) -m pytest $(WORKERS) tests/chapters -m "not whole_book" $(ANY_DATA)
 
 notebooks: $(READY)  ## execute the chapters and write the paired notebooks beside them
 	@$(RUN) book/build.py notebooks
@@ -54,7 +55,7 @@ $(READY): pyproject.toml constraints.txt bootstrap.py
 	@touch $(READY)
 
 help:
-	@echo "make book       environment, all chapters executed, pages in _build/html"
+	@echo "make book       environment, all new or changed chapters executed, pages in _build/html"
 	@echo "make test       environment, every check (lint, unit tests, chapters, notebooks, strict build)"
 	@echo "make notebooks  book/*.ipynb written anew from an execution"
 	@echo "make bench      the benchmark table (to record it: see book/benchmarks.md)"

@@ -22,7 +22,8 @@ def chapter(folder: Path, name: str, *cells: str) -> Path:
     """Write a chapter of code cells under the head of this book's chapters."""
     _, head, _ = (BOOK / "intro.md").read_text().split("---\n", 2)
     path = folder / f"{name}.md"
-    path.write_text(f"---\n{head}---\n\n# {name}\n" + "".join(f"\n```{{code-cell}} ipython3\n{c}\n```\n" for c in cells))
+    code = "".join(f"\n```{{code-cell}} ipython3\n{cell}\n```\n" for cell in cells)
+    path.write_text(f"---\n{head}---\n\n# {name}\n{code}")
     return path
 
 
@@ -77,7 +78,8 @@ def test_a_chapter_that_prints_is_not_stuck(tmp_path):
 
 def test_a_slow_cell_is_named_while_it_runs(tmp_path):
     log = []
-    execute_chapters([chapter(tmp_path, "slow", "1", "import time\ntime.sleep(3)")], tmp_path, reminder=1, log=log.append)
+    slow = chapter(tmp_path, "slow", "1", "import time\ntime.sleep(3)")
+    assert execute_chapters([slow], tmp_path, reminder=1, log=log.append) == []
     (first, *_) = [line for line in log if "is still in" in line]
     assert "slow.md" in first
     assert "code cell 2" in first
