@@ -7,8 +7,7 @@ PYTHON ?= $(firstword $(shell for p in python3.12 python3.11 python3 python; do 
 VENV ?= .venv
 READY := $(VENV)/.ready
 RUN := $(VENV)/bin/python
-# Two test workers; each chapter runs in one of them, and the whole book, which comes first (tests/conftest.py)
-WORKERS ?= -n 2 --dist loadgroup --no-loadscope-reorder
+WORKERS ?= -n 2 -p tests.workers --no-loadscope-reorder
 ANY_DATA := --ignore tests/chapters/test_strict_build.py --ignore tests/chapters/test_execution.py
 
 .PHONY: help book test notebooks lint bench gpu lock clean
