@@ -7,7 +7,9 @@ PYTHON ?= $(firstword $(shell for p in python3.12 python3.11 python3 python; do 
 VENV ?= .venv
 READY := $(VENV)/.ready
 RUN := $(VENV)/bin/python
+# Two test workers that share the executions of chapters (tests/workers.py); WORKERS= for one
 WORKERS ?= -n 2 -p tests.workers --no-loadscope-reorder
+# Tests of chapters of a line or two, which read no data: once is enough
 ANY_DATA := --ignore tests/chapters/test_strict_build.py --ignore tests/chapters/test_execution.py
 
 .PHONY: help book test notebooks lint bench gpu lock clean
