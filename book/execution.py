@@ -36,8 +36,9 @@ TOGETHER = 2  # chapters side by side
 PATIENCE = 3600.0  # seconds without a sign of life after which a chapter counts as stuck
 REMINDER = 60.0  # seconds after which a cell that still runs is named, and again after as many
 STARTING = 600  # seconds that a kernel may take to start, or to hand over its last output
-TIMED = "timed"  # tag of a cell that measures time: its chapter runs while no other does
-LONG = "long"  # tag of a cell that runs for minutes: its chapter begins early, also before its seconds are known
+# A chapter with a clock in its code runs while no other does; one that trains begins early.
+CLOCK = re.compile(r"perf_counter|fastest_seconds\(|matrix_rate\(|measure_\w*step\(|\"benchmarks\"")
+TRAINING = re.compile(r"\btrain\(")
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -97,16 +98,16 @@ def is_cached(cache: JupyterCacheAbstract, path: Path) -> bool:
     return True
 
 
-def has_tag(path: Path, tag: str) -> bool:
-    """Say whether a cell of the chapter carries the tag."""
-    return any(tag in cell.metadata.get("tags", []) for cell in jupytext.read(path).cells)
+def holds(path: Path, what: re.Pattern) -> bool:
+    """Say whether a code cell of the chapter holds what is sought."""
+    return any(cell.cell_type == "code" and what.search(cell.source) for cell in jupytext.read(path).cells)
 
 
 def longest_first(chapters: list[Path], seconds: dict[str, float]) -> list[Path]:
-    """Sort by the seconds of an earlier execution; chapters without any lead: the long ones, then by their text."""
+    """Sort by the seconds of an earlier execution. New chapters lead: first those that train, then by their text."""
 
-    def length(path: Path) -> tuple:
-        return seconds.get(path.stem, float("inf")), has_tag(path, LONG), path.stat().st_size
+    def length(path: Path) -> tuple[float, bool, int]:
+        return seconds.get(path.stem, float("inf")), holds(path, TRAINING), path.stat().st_size
 
     return sorted(chapters, key=length, reverse=True)
 
@@ -176,7 +177,7 @@ class Run:
     async def all(self, chapters: list[Path]) -> None:
         """Execute the chapters side by side, and then one by one those that measure time."""
         ordered = longest_first(chapters, self.seconds())
-        timed = [path for path in ordered if has_tag(path, TIMED)]
+        timed = [path for path in ordered if holds(path, CLOCK)]
         queue = deque(path for path in ordered if path not in timed)
         async with asyncio.TaskGroup() as group:
             for _ in range(TOGETHER):
