@@ -67,7 +67,7 @@ def compare_forward(base_channels: int, tile: int, *, rounds: int, apart: float 
 
     def forward_ours() -> np.ndarray:
         with evaluating(ours, precision="bfloat16") as evaluate:
-            return evaluate(image[0].numpy())
+            return evaluate(image[0]).numpy()
 
     times = medians({"ours": forward_ours, "other": forward_plain}, rounds=rounds)
     return Comparison(

@@ -18,6 +18,7 @@ from unet_paper.experiments import EXPERIMENTS, Experiment, plan, read_records, 
 from unet_paper.experiments.plan import GPU, load_fold
 from unet_paper.experiments.publish import publish
 from unet_paper.files import write_json
+from unet_paper.networks.card import EARLIER_LOOKS
 from unet_paper.training import TrainConfig
 
 TINY = replace(CONFIG, tile=188 + 16, steps=2, warmup_steps=0, validate_every=0, checkpoint_every=0)
@@ -156,6 +157,11 @@ def test_records_in_the_book_belong_to_experiments_that_can_be_run_again():
         for found in read_records(name):
             assert TrainConfig(**found["config"]) == experiment.config
             assert found["fold"] in experiment.folds
+
+
+def test_every_network_that_ships_says_what_had_been_looked_at():
+    recorded = {name for name in EXPERIMENTS if EXPERIMENTS[name].ships and read_records(name)}
+    assert recorded == set(EARLIER_LOOKS)
 
 
 def test_the_command_lists_runs_and_refuses(capsys, tmp_path):

@@ -23,9 +23,11 @@ from unet_paper.figures.cell_tracking import (
     plot_targets,
     plot_tracked,
 )
+from unet_paper.figures.em_segmentation import plot_thickness
 from unet_paper.figures.introduction import ANCESTORS, plot_ancestors, plot_operations
 from unet_paper.figures.overlap_tile import plot_phases, plot_tiling
 from unet_paper.figures.style import COLOURS
+from unet_paper.figures.training import plot_signals
 
 FIGURE_1 = [  # channels × side², as the paper's figure has them, in the order of the forward pass
     "1 × 572²", "64 × 570²", "64 × 568²", "64 × 284²", "128 × 282²", "128 × 280²", "128 × 140²", "256 × 138²",
@@ -169,3 +171,21 @@ def test_lifelines_run_from_the_first_to_the_last_frame():
     ends = [line.get_xdata().tolist() for line in panel.lines]
     assert ends == [[-0.4, 3.4], [1.6, 2.4]]
     assert panel.get_title() == "found: 2 tracks"
+
+
+def test_signals_are_a_line_at_their_middle_and_a_band_from_low_to_high():
+    band = np.array([[0.5, 0.25], [1.0, 0.5], [2.0, 1.0]])  # low, middle, high of two layers
+    figure = plot_signals({"maps": {"PyTorch": band}, "layers": {"PyTorch": 2 * band}}, bottom=1)
+    upper, lower = figure.axes
+    assert upper.get_title(loc="left") == "maps"
+    assert upper.lines[0].get_ydata().tolist() == [1.0, 0.5]
+    assert lower.lines[0].get_ydata().tolist() == [2.0, 1.0]
+    heights = upper.collections[0].get_paths()[0].vertices[:, 1]
+    assert (heights.min(), heights.max()) == (0.25, 2.0)
+
+
+def test_rand_error_falls_towards_the_dashed_line_of_cells_that_have_met():
+    figure = plot_thickness({"a network": [0.3, 0.2]}, [0, 3], {"a network": 0.1})
+    curve, dashed = figure.axes[0].lines
+    assert (list(curve.get_xdata()), list(curve.get_ydata())) == ([0, 3], [0.3, 0.2])
+    assert (dashed.get_linestyle(), set(dashed.get_ydata())) == ("--", {0.1})

@@ -121,7 +121,7 @@ def test_large_scores_stay_finite():
         ({"weight": torch.ones(4, 4)}, ValueError, r"weight has shape \(4, 4\).*\(1, 4, 4\)"),
         ({"target": torch.zeros(1, 4, 4)}, TypeError, r"target has dtype torch.float32.*target.long"),
         ({"weight": torch.ones(1, 4, 4, dtype=torch.int32)}, TypeError, r"weight has dtype torch.int32.*weight.float"),
-        ({"reduction": "none"}, ValueError, r"'none' is unknown.*'mean'"),
+        ({"reduction": "none"}, ValueError, r"reduction is 'none'; choose one of .*'mean'"),
     ],
 )
 def test_refuses_what_does_not_fit(change, error, message):

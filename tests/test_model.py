@@ -158,7 +158,7 @@ def test_bad_inputs_are_refused(shape, message):
         ({"in_channels": 0}, "in_channels is 0"),
         ({"depth": 0}, "depth is 0"),
         ({"dropout": 1.0}, "dropout is 1.0"),
-        ({"variant": "papier"}, "'papier' is unknown; choose one of 'paper', 'release'"),
+        ({"variant": "papier"}, "'papier'; choose one of 'paper', 'release'"),
     ],
 )
 def test_bad_settings_are_refused(wrong, message):

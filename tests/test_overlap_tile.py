@@ -144,7 +144,7 @@ def test_bad_settings_are_refused(net):
         predict_scores(net, random_image(5, 5), tile=570)
     with pytest.raises(ValueError, match="tile 188 leaves 4 px of output; the smallest tile is 204"):
         predict_scores(net, random_image(5, 5), tile=188)
-    with pytest.raises(ValueError, match="'float16' is unknown"):
+    with pytest.raises(ValueError, match="precision is 'float16'; choose one of 'float32', 'bfloat16'"):
         predict_scores(net, random_image(5, 5), precision="float16")
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import affine_transform, gaussian_filter
 from torch import Tensor, nn
 
+from unet_paper import predict
 from unet_paper.model import UNet
-from unet_paper.predict import predict_probability
-from unet_paper.turning import rotate, rotate_back
+from unet_paper.predict import fits_one_tile, predict_probability, rotated_size
 
 
 class Pixelwise(nn.Module):
@@ -29,6 +29,14 @@ class Pixelwise(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         return torch.cat([-self.gain * image, self.gain * image], dim=1)
+
+
+def rotate(image: np.ndarray, degrees: float) -> np.ndarray:
+    return predict.rotate(torch.from_numpy(image.astype(np.float32)), degrees).numpy()
+
+
+def rotate_back(rotated: np.ndarray, degrees: float, size: tuple[int, int]) -> np.ndarray:
+    return predict.rotate_back(torch.from_numpy(rotated.copy()), degrees, size).numpy()
 
 
 def smooth_image(height: int, width: int) -> np.ndarray:
@@ -120,3 +128,66 @@ def test_a_network_for_half_size_images_sees_them_so_and_its_map_comes_back_at_f
     assert np.abs(probability - predict_probability(Pixelwise(), image)).max() < 0.05  # smooth: little is lost
     with pytest.raises(ValueError, match="scale is 0"):
         predict_probability(Pixelwise(), image, scale=0)
+
+
+def rotate_by_scipy(image: np.ndarray, degrees: float, size: tuple[int, int]) -> np.ndarray:
+    """Rotate about the centre with linear interpolation, mirrored outside: (C, H, W) -> (C, *size)."""
+    cosine, sine = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
+    to_image = np.array([[cosine, sine], [-sine, cosine]])  # (row, column) of the canvas -> of the image
+    offset = (np.array(image.shape[1:]) - 1) / 2 - to_image @ ((np.array(size) - 1) / 2)
+    return np.stack([affine_transform(c, to_image, offset, output_shape=size, order=1, mode="mirror") for c in image])
+
+
+@pytest.mark.parametrize("degrees", [0, 37, 90, 180, 201.5, 270, 360 / 7])
+def test_an_image_is_rotated_as_scipy_rotates_it(degrees):
+    image, canvas = np.random.default_rng(0).random((1, 24, 31), dtype=np.float32), rotated_size((24, 31), degrees)
+    rotated = rotate(image, degrees)
+    np.testing.assert_allclose(rotated, rotate_by_scipy(image, degrees, canvas), atol=2e-5)
+    back = rotate_back(rotated, degrees, (24, 31))
+    np.testing.assert_allclose(back, rotate_by_scipy(rotated, -degrees, (24, 31)), atol=2e-5)
+
+
+def test_a_square_rotated_by_45_degrees_needs_a_canvas_of_its_diagonal():
+    assert rotated_size((10, 10), 45) == (15, 15)
+    assert rotated_size((24, 31), 180) == (24, 31)
+    assert rotated_size((24, 31), 270) == (31, 24)
+
+
+@pytest.mark.parametrize(("rotations", "flips"), [(1, False), (7, False), (2, True), (4, True), (3, True)])
+def test_the_average_in_one_go_equals_the_one_over_tiles(rotations, flips):
+    net, image = UNet(base_channels=4, depth=1), np.random.default_rng(0).random((1, 40, 52), dtype=np.float32)
+    net.reset_parameters(torch.Generator().manual_seed(0))
+    in_one_go = predict_probability(net, image, rotations=rotations, flips=flips, tile=100)
+    over_tiles = predict_probability(net, image, rotations=rotations, flips=flips, tile=36)
+    np.testing.assert_allclose(in_one_go, over_tiles, atol=1e-4)
+
+
+def test_the_network_is_given_back_as_it_was():
+    net = UNet(base_channels=4, depth=1).train()
+    predict_probability(net, smooth_image(40, 40), rotations=2, tile=100, precision="bfloat16")
+    assert net.training
+
+
+@pytest.mark.parametrize(
+    ("size", "rotations", "tile", "fits"),
+    [
+        ((512, 512), 1, 700, True),
+        ((512, 512), 1, 572, False),  # several tiles
+        ((512, 512), 7, 700, False),  # a rotated section is wider
+        ((512, 512), 7, 924, True),
+        ((100, 512), 1, 700, True),  # narrower than its mirrored context
+        ((1, 512), 1, 700, True),
+    ],
+)
+def test_one_tile_for_each_rotation_or_none(size, rotations, tile, fits):
+    assert fits_one_tile(UNet(base_channels=1), size, rotations=rotations, tile=tile) is fits
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("tile", [316, 924])  # maps on the host, maps on the GPU
+def test_a_gpu_averages_as_the_cpu_does(tile):
+    net = UNet(base_channels=4).eval()
+    net.reset_parameters(torch.Generator().manual_seed(0))
+    image, how = smooth_image(300, 280), {"rotations": 7, "flips": True, "tile": tile}
+    on_cpu = predict_probability(net, image, **how)
+    np.testing.assert_allclose(predict_probability(net, image, device="cuda", **how), on_cpu, atol=1e-3)  # TF32

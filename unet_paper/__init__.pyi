@@ -14,10 +14,10 @@ from . import metrics as metrics
 from . import model as model
 from . import networks as networks
 from . import overlap_tile as overlap_tile
+from . import own_images as own_images
 from . import predict as predict
 from . import tracking as tracking
 from . import training as training
-from . import turning as turning
 from . import weight_maps as weight_maps
 from .arrays import IGNORE as IGNORE
 from .cells import connected_cells as connected_cells
@@ -32,11 +32,15 @@ from .datasets import synthetic_cells as synthetic_cells
 from .datasets import synthetic_em as synthetic_em
 from .loss import weighted_cross_entropy as weighted_cross_entropy
 from .model import UNet as UNet
+from .networks import TrainedNetwork as TrainedNetwork
 from .networks import load_caffemodel as load_caffemodel
 from .networks import load_network as load_network
 from .networks import network_card as network_card
+from .networks import read_network as read_network
 from .networks import save_network as save_network
 from .overlap_tile import predict_scores as predict_scores
+from .own_images import segment as segment
+from .own_images import track as track
 from .predict import predict_probability as predict_probability
 from .tracking import link as link
 from .training import PAPER as PAPER

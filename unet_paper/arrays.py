@@ -1,18 +1,35 @@
-"""Checks at the door: each refuses one kind of bad array, names the value and says how to mend it.
+"""What every array passes through: one check, one unit range, one resize, one table of overlaps for the whole package.
 
-Every public function that takes an image or labels passes them through here, so that the same mistake
-gives the same message everywhere.
+Each check refuses one kind of bad array, names the value and says how to mend it. Every public function that takes an
+image, labels or probabilities sends them through here, so the same mistake gives the same message everywhere.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
 IGNORE = -1  # label of a pixel that nobody annotated: it gets loss weight 0
+FULL_RANGE = {"uint8": 255, "uint16": 65535}  # grey value that becomes 1.0
+
+
+def check_choice(value: str, choices: Iterable[str], *, name: str) -> str:
+    """Return `value` if it is one of `choices`; the message lists them.
+
+    Raises
+    ------
+    ValueError
+        If it is none of them.
+    """
+    choices = tuple(choices)
+    if value not in choices:
+        raise ValueError(f"{name} is {value!r}; choose one of {', '.join(map(repr, choices))}")
+    return value
 
 
 def check_array(array, *, name: str, ranks: tuple[int, ...]) -> np.ndarray:
@@ -121,3 +138,83 @@ def resize_labels(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def nearest_index(old: int, new: int) -> np.ndarray:
     """Return, for each of `new` px, the index of the nearest of `old` px by the position of their centres."""
     return np.minimum(((np.arange(new) + 0.5) * old / new).astype(int), old - 1)
+
+
+def unit_range(pixels: np.ndarray, *, name: str) -> np.ndarray:
+    """Return grey values as float32 in [0, 1]: uint8 divided by 255, uint16 by 65535.
+
+    The full range of the type is mapped, not the range that happens to occur, so that the same grey means the same
+    number in every image.
+
+    Parameters
+    ----------
+    pixels : numpy.ndarray
+        Any shape, uint8 or uint16.
+    name : str
+        What the message calls the pixels, usually the file.
+
+    Raises
+    ------
+    ValueError
+        If the dtype is neither uint8 nor uint16.
+    """
+    full = FULL_RANGE.get(str(pixels.dtype))
+    if full is None:
+        raise ValueError(f"{name} holds {pixels.dtype} grey values; save it as uint8 or uint16")
+    return pixels.astype(np.float32) / np.float32(full)
+
+
+def check_probability(probability, *, ranks: tuple[int, ...]) -> np.ndarray:
+    """Return an array of probabilities unchanged, or refuse values outside [0, 1].
+
+    Parameters
+    ----------
+    probability : array_like
+        Numbers or booleans.
+    ranks : tuple of int
+        The allowed numbers of dimensions.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `check_array`, or if a value lies outside [0, 1].
+    """
+    probability = check_array(probability, name="probability", ranks=ranks)
+    low, high = probability.min(), probability.max()
+    if low < 0 or high > 1:
+        raise ValueError(
+            f"probability holds values from {low:g} to {high:g}, outside [0, 1]; pass the probability of cell: softmax "
+            "output, not scores, and 8-bit maps divided by 255"
+        )
+    return probability
+
+
+@dataclass(frozen=True)
+class Overlaps:
+    """The pairs of labels that share pixels, and how many.
+
+    Attributes
+    ----------
+    reference, result : numpy.ndarray
+        (P,) int64, the labels of each pair, sorted by `reference`, then by `result`.
+    pixels : numpy.ndarray
+        (P,) int64, the size of their intersection in px, at least 1.
+    """
+
+    reference: np.ndarray
+    result: np.ndarray
+    pixels: np.ndarray
+
+
+def overlaps(reference: np.ndarray, result: np.ndarray) -> Overlaps:
+    """Return all pairs of labels that share pixels; two integer arrays of the same shape, labels >= 0."""
+    stride = int(result.max()) + 1
+    pair = reference.astype(np.int64) * stride + result
+    pair, pixels = np.unique(pair, return_counts=True)
+    return Overlaps(pair // stride, pair % stride, pixels.astype(np.int64))
+
+
+def sum_by(labels: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Sum `values` (P,) over equal `labels` (P,); one entry per label that occurs, in ascending order."""
+    _, index = np.unique(labels, return_inverse=True)
+    return np.bincount(index, weights=values)

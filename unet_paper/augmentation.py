@@ -20,6 +20,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from unet_paper.arrays import check_choice
+
 INTERPOLATIONS = ("bicubic", "bilinear", "nearest")
 SMALLEST = 3  # px; the least that can be mirrored by 2 px, as the bicubic kernel needs
 
@@ -78,9 +80,7 @@ class Augmentation:
             raise ValueError(f"scaling is {self.scaling}; needs a share in [0, 1), typical is 0.25")
         if self.grid < 2:
             raise ValueError(f"grid is {self.grid}; needs at least 2 control points per side, the paper has 3")
-        if self.image_interpolation not in INTERPOLATIONS:
-            known = ", ".join(map(repr, INTERPOLATIONS))
-            raise ValueError(f"image_interpolation {self.image_interpolation!r} is unknown; choose one of {known}")
+        check_choice(self.image_interpolation, INTERPOLATIONS, name="image_interpolation")
 
     def __call__(
         self, images: Tensor, labels: Tensor, weights: Tensor, *, generator: torch.Generator

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import numpy as np
 from scipy import ndimage
+from skimage.morphology import h_maxima
+from skimage.segmentation import watershed
 
-from unet_paper.arrays import IGNORE, check_array, check_labels
+from unet_paper.arrays import IGNORE, check_labels, check_probability
 
 MIN_SIZE = 500  # px; the authors' release drops components that are not larger
 FIELD_BORDER = 50  # px; what the challenge leaves out on every side of both data sets of Table 2
@@ -107,8 +109,6 @@ def watershed_instances(
     Vincent, Soille 1991, doi:10.1109/34.87344.
     """
     # Departure: cells are cut by their shape, after the network, not by what it learned.
-    from skimage.segmentation import watershed  # here and below: slow to import, and only the departure needs them
-
     if not depth > 0:
         raise ValueError(f"depth is {depth}; needs a distance above 0 px, e.g. 5")
     foreground = cell_probability(probability) > _checked_threshold(threshold)
@@ -120,16 +120,13 @@ def watershed_instances(
 
 def cell_probability(probability) -> np.ndarray:
     """Return the (H, W) map of class 1 out of (H, W) or (K, H, W), after checking that it holds probabilities."""
-    probability = check_array(probability, name="probability", ranks=(2, 3))
+    probability = check_probability(probability, ranks=(2, 3))
     if probability.ndim == 3:
         if len(probability) < 2:
             raise ValueError(
                 f"probability has shape {probability.shape}; pass (H, W), or (K, H, W) with class 1 = cell"
             )
-        probability = probability[1]
-    low, high = probability.min(), probability.max()
-    if low < 0 or high > 1:
-        raise ValueError(f"probability holds values from {low:g} to {high:g}; pass softmax output, not scores")
+        return probability[1]
     return probability
 
 
@@ -141,8 +138,6 @@ def _checked_threshold(threshold: float) -> float:
 
 def _deep_maxima(distance: np.ndarray, depth: float) -> np.ndarray:
     """Return where the distance is highest within hills that rise more than `depth`, or that have no other seed."""
-    from skimage.morphology import h_maxima
-
     deep = h_maxima(distance, depth) > 0
     hills = connected_cells(distance > 0)
     count = int(hills.max())

@@ -1,7 +1,7 @@
-"""Numbers on disk, whole or not at all: a safetensors file, its metadata, and a checksum over both.
+"""Files, whole or not at all: one way to write, JSON, and numbers with their metadata and a checksum over both.
 
-Nothing in such a file can run. It is written beside its place first and moved there when complete; the checksum tells
-a damaged file from a good one. Checkpoints and trained networks are both files of this kind.
+Nothing in such a file can run. Everything is written beside its place first and moved there when complete, so no
+reader ever sees half of it. Checkpoints and trained networks are both safetensors files of this kind.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,20 +24,68 @@ class TensorFileError(ValueError):
     """A file that cannot be used; the message says why."""
 
 
+@contextmanager
+def replacing(path: Path, *, keep: Path | None = None) -> Iterator[Path]:
+    """Give a place beside `path` to write a file to; if all goes well it takes that name, if not it vanishes.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        What to write or to replace; the folder exists.
+    keep : pathlib.Path, optional
+        Where the file that was at `path` goes; without it, it is gone.
+    """
+    unfinished = _beside(path, "part")
+    try:
+        yield unfinished
+        with open(unfinished, "rb+") as file:
+            os.fsync(file.fileno())  # the content is on the disk before the name points to it
+        if keep is not None and path.exists():
+            os.replace(path, keep)
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(folder: Path) -> Iterator[Path]:
+    """Give an empty folder to write into, which takes the place of `folder` if all goes well, and vanishes if not."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    unfinished, replaced = _beside(folder, "part"), _beside(folder, "old")
+    unfinished.mkdir()
+    try:
+        yield unfinished
+        if folder.exists():
+            folder.rename(replaced)
+        unfinished.rename(folder)
+    finally:
+        if replaced.exists() and not folder.exists():
+            replaced.rename(folder)
+        for leftover in (unfinished, replaced):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file (UTF-8), whole or not at all."""
+    with replacing(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
+
+
 def write_json(path: Path, content: dict) -> None:
-    """Write a JSON file: first beside its place, then moved there, so that no reader ever sees half of it.
+    """Write a JSON file, whole or not at all.
 
     Raises
     ------
     ValueError
         If a number is NaN or infinite, which JSON does not have.
     """
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        unfinished.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of a file, as hexadecimal text."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_tensors(
@@ -56,18 +105,9 @@ def write_tensors(
         Where the file that was at `path` goes; without it, it is gone.
     """
     metadata = {**metadata, "sha256": _checksum(tensors, metadata)}
-    unfinished = path.with_name(path.name + ".part")
-    try:
-        with open(unfinished, "wb") as file:
-            for part in _in_order(save(tensors, metadata)):
-                file.write(part)
-            file.flush()
-            os.fsync(file.fileno())  # the numbers are on the disk before the name points to them
-        if keep is not None and path.exists():
-            os.replace(path, keep)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with replacing(path, keep=keep) as unfinished, open(unfinished, "wb") as file:
+        for part in _in_order(save(tensors, metadata)):
+            file.write(part)
 
 
 def read_tensors(path: Path, *, format: str, what: str) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -107,6 +147,10 @@ def read_metadata(path: Path) -> dict[str, str]:
     """
     with _opened(path) as file:
         return file.metadata() or {}
+
+
+def _beside(path: Path, ending: str) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.{ending}")
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unet_paper.arrays import IGNORE
+from unet_paper.arrays import IGNORE, check_choice
 
 REDUCTIONS = ("mean", "weighted_mean", "sum")
 
@@ -62,8 +62,7 @@ def weighted_cross_entropy(scores: Tensor, target: Tensor, weight: Tensor, *, re
 
 
 def _check(scores: Tensor, target: Tensor, weight: Tensor, reduction: str) -> None:
-    if reduction not in REDUCTIONS:
-        raise ValueError(f"reduction {reduction!r} is unknown; choose one of {', '.join(map(repr, REDUCTIONS))}")
+    check_choice(reduction, REDUCTIONS, name="reduction")
     if scores.ndim != 4:
         raise ValueError(f"scores have shape {tuple(scores.shape)}; needs 4 dimensions: (B, K, H, W)")
     wanted = (scores.shape[0], *scores.shape[2:])

@@ -13,7 +13,10 @@ import math
 import torch
 from torch import Tensor, nn
 
+from unet_paper.arrays import check_choice
+
 VARIANTS = ("paper", "release")
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}  # in which convolutions may run
 
 
 class DoubleConvolution(nn.Sequential):
@@ -237,6 +240,11 @@ def incoming_nodes(convolution: nn.Conv2d | nn.ConvTranspose2d) -> int:
     return convolution.in_channels * math.prod(convolution.kernel_size)
 
 
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """Return the context in which the convolutions of a network run in a precision of `PRECISIONS`."""
+    return torch.autocast(device.type, PRECISIONS[precision], enabled=precision != "float32")
+
+
 def _check_settings(in_channels, num_classes, base_channels, depth, dropout, variant) -> None:
     counts = {"in_channels": in_channels, "num_classes": num_classes, "base_channels": base_channels, "depth": depth}
     for name, count in counts.items():
@@ -244,5 +252,4 @@ def _check_settings(in_channels, num_classes, base_channels, depth, dropout, var
             raise ValueError(f"{name} is {count}; needs at least 1")
     if not 0 <= dropout < 1:
         raise ValueError(f"dropout is {dropout}; needs a probability in [0, 1)")
-    if variant not in VARIANTS:
-        raise ValueError(f"variant {variant!r} is unknown; choose one of {', '.join(map(repr, VARIANTS))}")
+    check_choice(variant, VARIANTS, name="variant")

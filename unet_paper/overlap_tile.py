@@ -14,18 +14,21 @@ Ronneberger, Fischer, Brox (2015), section 2 and Fig. 2, doi:10.1007/978-3-319-2
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from tqdm import tqdm
 
-from unet_paper.arrays import check_array
+from unet_paper.arrays import FULL_RANGE, check_array, check_choice, unit_range
+from unet_paper.model import PRECISIONS, autocast
 
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+Image = TypeVar("Image", np.ndarray, Tensor)
+Evaluate = Callable[[Tensor], Tensor]  # (C, H, W) -> (K, h, w), see `evaluating`
 
 
 @dataclass(frozen=True)
@@ -97,13 +100,13 @@ def mirror_indices(start: int, stop: int, n: int) -> np.ndarray:
     return np.minimum(position, 2 * (n - 1) - position)
 
 
-def mirror_crop(image: np.ndarray, top: int, left: int, shape: tuple[int, int]) -> np.ndarray:
+def mirror_crop(image: Image, top: int, left: int, shape: tuple[int, int]) -> Image:
     """Cut a window out of an image that continues as its own mirror image on all sides.
 
     Parameters
     ----------
-    image : numpy.ndarray
-        (..., H, W).
+    image : numpy.ndarray or Tensor
+        (..., H, W), a Tensor on any device.
     top, left : int
         Position of the window's first pixel in the image, in px; negative positions lie outside.
     shape : tuple of int
@@ -111,8 +114,8 @@ def mirror_crop(image: np.ndarray, top: int, left: int, shape: tuple[int, int]) 
 
     Returns
     -------
-    numpy.ndarray
-        (..., *shape), a copy.
+    numpy.ndarray or Tensor
+        (..., *shape), a copy of the same kind.
     """
     rows = mirror_indices(top, top + shape[0], image.shape[-2])
     columns = mirror_indices(left, left + shape[1], image.shape[-1])
@@ -142,11 +145,11 @@ def as_network_input(image) -> np.ndarray:
     image = check_array(image, name="image", ranks=(2, 3))
     if image.dtype.kind == "f":
         scaled = image.astype(np.float32)
-    elif image.dtype in (np.uint8, np.uint16):
-        scaled = image.astype(np.float32) / np.float32(np.iinfo(image.dtype).max)
+    elif str(image.dtype) in FULL_RANGE:
+        scaled = unit_range(image, name="image")
     else:
         raise TypeError(f"image has dtype {image.dtype}; convert it to uint8, uint16 or a float in [0, 1]")
-    return scaled if scaled.ndim == 3 else scaled[None]
+    return np.ascontiguousarray(scaled if scaled.ndim == 3 else scaled[None])
 
 
 def predict_scores(
@@ -194,35 +197,64 @@ def predict_scores(
     Section 2 and Fig. 2 of doi:10.1007/978-3-319-24574-4_28.
     """
     image = as_network_input(image)
+    check_request(net, image, precision=precision)
+    with evaluating(net, device=device, precision=precision) as evaluate:
+        return tiled_scores(net, evaluate, torch.from_numpy(image), tile=tile, progress=progress).numpy()
+
+
+def check_request(net: nn.Module, image: np.ndarray, *, precision: str) -> None:
+    """Refuse an image (C, H, W) with other channels than the network's, and a precision that there is not."""
     if image.shape[0] != net.in_channels:
         raise ValueError(f"image has {image.shape[0]} channels; this network takes {net.in_channels}")
-    if precision not in PRECISIONS:
-        raise ValueError(f"precision {precision!r} is unknown; choose one of {', '.join(map(repr, PRECISIONS))}")
-    height, width = image.shape[1:]
-    rows, columns = (tile_grid(net, n, tile=tile) for n in (height, width))
-    scores = np.empty((net.num_classes, height, width), dtype=np.float32)
-    with evaluating(net, device=device, precision=precision) as evaluate:
-        for top, left in _with_bar(rows, columns, progress):
-            window = mirror_crop(image, top - net.border, left - net.border, (rows.size, columns.size))
-            target = scores[:, top : top + rows.step, left : left + columns.step]
-            target[:] = evaluate(window)[:, : target.shape[1], : target.shape[2]]
+    check_choice(precision, PRECISIONS, name="precision")
+
+
+def tiled_scores(net: nn.Module, evaluate: Evaluate, image: Tensor, *, tile: int, progress: bool) -> Tensor:
+    """Return the scores of an image tile by tile, on the device where the image is.
+
+    Parameters
+    ----------
+    net : UNet
+        Gives border and legal sizes.
+    evaluate : callable
+        From `evaluating`.
+    image : Tensor
+        (C, H, W) float32, on any device.
+    tile, progress
+        As in `predict_scores`.
+
+    Returns
+    -------
+    Tensor
+        (K, H, W) float32.
+    """
+    rows, columns = (tile_grid(net, n, tile=tile) for n in image.shape[1:])
+    scores = torch.empty(net.num_classes, *image.shape[1:], device=image.device)
+    for top, left in _with_bar(rows, columns, progress):
+        window = mirror_crop(image, top - net.border, left - net.border, (rows.size, columns.size))
+        target = scores[:, top : top + rows.step, left : left + columns.step]  # the last tiles may reach beyond it
+        target[:] = evaluate(window)[:, : target.shape[1], : target.shape[2]]
     return scores
 
 
 @contextmanager
-def evaluating(net: nn.Module, *, device=None, precision: str = "float32"):
-    """Put `net` into evaluation mode for a while; gives a function (C, H, W) float32 -> (K, h, w) float32, numpy."""
+def evaluating(
+    net: nn.Module, *, device: str | torch.device | None = None, precision: str = "float32"
+) -> Iterator[Evaluate]:
+    """Put `net` into evaluation mode for a while; gives a function (C, H, W) float32 -> (K, h, w) float32.
+
+    It takes a Tensor on any device and returns one on the same device.
+    """
     device = torch.device(device) if device is not None else next(net.parameters()).device
     was_training = net.training
     net.eval().to(device, memory_format=torch.channels_last)
-    autocast = torch.autocast(device.type, PRECISIONS[precision], enabled=precision != "float32")
 
-    def evaluate(window: np.ndarray) -> np.ndarray:
-        batch = torch.from_numpy(window)[None].to(device, memory_format=torch.channels_last)
-        return net(batch)[0].float().cpu().numpy()
+    def evaluate(window: Tensor) -> Tensor:
+        batch = window[None].to(device, memory_format=torch.channels_last)  # (1, C, H, W)
+        return net(batch)[0].float().to(window.device)
 
     try:
-        with torch.inference_mode(), autocast:
+        with torch.inference_mode(), autocast(device, precision):
             yield evaluate
     finally:
         net.train(was_training)

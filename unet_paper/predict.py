@@ -1,4 +1,8 @@
-"""Class probabilities of a whole image, averaged over rotated versions of it (section 4).
+"""Class probabilities of a whole image, averaged over rotated and mirrored versions of it (section 4).
+
+There is one way for every device. Where each rotated version fits into one tile, the whole average is taken where the
+network is, because moving maps between a GPU and its host would take longer than the network; a larger image stays on
+the host and visits the network tile by tile.
 
 References
 ----------
@@ -7,14 +11,20 @@ Ronneberger, Fischer, Brox (2015), section 4, doi:10.1007/978-3-319-24574-4_28.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 import torch
+import torch.nn.functional as F
 from scipy.special import softmax
-from torch import nn
+from torch import Tensor, nn
 
 from unet_paper.arrays import resize_image, scaled_size
-from unet_paper.overlap_tile import PRECISIONS, as_network_input, predict_scores
-from unet_paper.turning import average_on_device, fits_one_tile, rotate, rotate_back
+from unet_paper.overlap_tile import as_network_input, check_request, evaluating, tiled_scores
+
+Size = tuple[int, int]
 
 
 def predict_probability(
@@ -25,7 +35,10 @@ def predict_probability(
     flips: bool = False,
     scale: float = 1.0,
     standardise: bool = False,
-    **how,
+    tile: int = 572,
+    device: str | torch.device | None = None,
+    precision: str = "float32",
+    progress: bool = True,
 ) -> np.ndarray:
     """Return the probability of every class at every pixel.
 
@@ -35,7 +48,7 @@ def predict_probability(
     Parameters
     ----------
     net : UNet
-        The network.
+        The network; used in evaluation mode and given back as it was. It is moved to `device`.
     image : array_like
         (H, W) or (C, H, W), any size, uint8, uint16 or float in [0, 1].
     rotations : int
@@ -48,8 +61,14 @@ def predict_probability(
         (its card says so); the map comes back at the image's own size.
     standardise : bool
         Give the network the image with mean 0 and variance 1, for one trained with `TrainConfig.standardise_each`.
-    **how
-        `tile`, `device`, `precision`, `progress` of `unet_paper.predict_scores`.
+    tile : int
+        Largest input tile in px, a legal size of `net`. Smaller tiles need less memory and more operations.
+    device : str or torch.device, optional
+        Where to compute; by default where the network is.
+    precision : {"float32", "bfloat16"}
+        As in `unet_paper.predict_scores`.
+    progress : bool
+        Show a progress bar if the work takes longer than two seconds.
 
     Returns
     -------
@@ -64,12 +83,18 @@ def predict_probability(
     if rotations < 1:
         raise ValueError(f"rotations is {rotations}; needs at least 1 (1 is the image alone)")
     image = as_network_input(image)
+    check_request(net, image, precision=precision)
     size = image.shape[1:]
     if scale != 1:
         image = resize_image(image, scaled_size(size, scale))
     if standardise:
         image = standardised(image)
-    mean = _average(net, image, rotations, flips, how)
+    views = [(360 * turn / rotations, flip) for flip in (False, True)[: 1 + flips] for turn in range(rotations)]
+    with evaluating(net, device=device, precision=precision) as evaluate:
+        whole = fits_one_tile(net, image.shape[1:], rotations=rotations, tile=tile)
+        home = next(net.parameters()).device if whole else "cpu"
+        read = partial(tiled_scores, net, evaluate, tile=tile, progress=progress)
+        mean = _average(torch.from_numpy(np.ascontiguousarray(image)).to(home), views, read)
     return mean if scale == 1 else resize_image(mean, size).clip(0, 1)  # rounding may leave the range
 
 
@@ -87,24 +112,70 @@ def standardised(image: np.ndarray) -> np.ndarray:
     return ((image - np.float32(image.mean(dtype=np.float64))) / np.float32(deviation)).astype(np.float32)
 
 
-def _average(net: nn.Module, image: np.ndarray, rotations: int, flips: bool, how: dict) -> np.ndarray:
-    """(C, H, W) -> (K, H, W): the average over rotations and flips; on a GPU without leaving it, where tiles allow."""
-    device = torch.device(how.get("device") or next(net.parameters()).device)
-    tile, precision = how.get("tile", 572), how.get("precision", "float32")
-    on_gpu = device.type == "cuda" and precision in PRECISIONS
-    if on_gpu and fits_one_tile(net, image.shape[1:], rotations=rotations, tile=tile):
-        turns = {"rotations": rotations, "flips": flips}
-        return average_on_device(net, image, **turns, tile=tile, device=device, precision=precision)
-    total = np.zeros((net.num_classes, *image.shape[1:]), dtype=np.float64)
-    for flip in (False, True)[: 1 + flips]:
-        for turn in range(rotations):
-            total += _seen_rotated(net, image, 360 * turn / rotations, flip=flip, how=how)
-    return (total / (rotations * (1 + flips))).astype(np.float32)
+def _average(image: Tensor, views: list[tuple[float, bool]], read: Callable[[Tensor], Tensor]) -> np.ndarray:
+    """(C, H, W) -> (K, H, W): the mean of what `read` sees in each view, an angle in degrees and whether mirrored."""
+    total = 0.0
+    for degrees, flip in views:
+        rotated = rotate(image.flip(-1) if flip else image, degrees)
+        upright = rotate_back(_softmax(read(rotated)), degrees, image.shape[1:]).double()
+        total = total + (upright.flip(-1) if flip else upright)
+    return (total / len(views)).float().cpu().numpy()
 
 
-def _seen_rotated(net: nn.Module, image: np.ndarray, degrees: float, *, flip: bool, how: dict) -> np.ndarray:
-    """(C, H, W) -> (K, H, W): the probability as the network sees it in the rotated (and mirrored) image."""
-    turned = rotate(image[..., ::-1] if flip else image, degrees)
-    probability = softmax(predict_scores(net, turned, **how), axis=0)
-    upright = rotate_back(probability, degrees, image.shape[1:])
-    return upright[..., ::-1] if flip else upright
+def fits_one_tile(net: nn.Module, size: Size, *, rotations: int, tile: int) -> bool:
+    """Tell whether each of the evenly spaced rotations of an image of `size` (H, W) fits into one tile of `tile` px."""
+    sizes = (rotated_size(size, 360 * turn / rotations) for turn in range(rotations))
+    return max(side for size in sizes for side in size) <= net.output_size(tile) // net.stride * net.stride
+
+
+def rotated_size(size: Size, degrees: float) -> Size:
+    """Return (H, W) in px of the smallest canvas that holds an image of `size` rotated by an angle."""
+    if degrees % 90 == 0:
+        return tuple(size) if degrees % 180 == 0 else tuple(size)[::-1]
+    height, width = size
+    cosine, sine = abs(math.cos(math.radians(degrees))), abs(math.sin(math.radians(degrees)))
+    return math.ceil(height * cosine + width * sine), math.ceil(height * sine + width * cosine)
+
+
+def rotate(image: Tensor, degrees: float) -> Tensor:
+    """Rotate an image counter-clockwise about its centre, on a canvas that holds it all; outside it is mirrored.
+
+    Parameters
+    ----------
+    image : Tensor
+        (C, H, W) float32, on any device.
+    degrees : float
+        The angle. Multiples of 90 move pixels exactly, all others interpolate linearly.
+
+    Returns
+    -------
+    Tensor
+        (C, H', W') float32.
+    """
+    return _rotated(image, degrees, rotated_size(image.shape[1:], degrees))
+
+
+def rotate_back(rotated: Tensor, degrees: float, size: Size) -> Tensor:
+    """Undo `rotate`: (C, H', W') -> (C, *size)."""
+    return _rotated(rotated, -degrees, size)
+
+
+def _rotated(image: Tensor, degrees: float, size: Size) -> Tensor:
+    """(C, H, W) -> (C, *size): every pixel of the canvas looks up where in the image it comes from."""
+    if degrees % 90 == 0:
+        return torch.rot90(image, int(degrees // 90), dims=(1, 2))
+    cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    y, x = (torch.arange(n, device=image.device) - (n - 1) / 2 for n in size)  # from the centre of the canvas
+    row = cosine * y[:, None] + sine * x  # (H', W'), from the centre of the image
+    column = cosine * x - sine * y[:, None]
+    half = [(n - 1) / 2 for n in image.shape[1:]]
+    positions = torch.stack([column / half[1], row / half[0]], dim=-1)[None]  # edge pixels at -1 and 1
+    read = {"mode": "bilinear", "padding_mode": "reflection", "align_corners": True}
+    return F.grid_sample(image[None], positions, **read)[0]
+
+
+def _softmax(scores: Tensor) -> Tensor:
+    """(K, H, W) -> (K, H, W): scores as probabilities."""
+    if scores.is_cuda:
+        return scores.softmax(dim=0)
+    return torch.from_numpy(softmax(scores.numpy(), axis=0))  # to the bit as in every result recorded on a CPU

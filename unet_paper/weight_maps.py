@@ -16,10 +16,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from scipy import ndimage
 
 from unet_paper.arrays import IGNORE, check_labels, check_same_shape
+from unet_paper.compiled import compiled
 
 NEGLIGIBLE = 1e-6  # a border term below this is left out: 1/10 of the promised accuracy at w0 = 10
 NO_CELL = 0
@@ -187,7 +187,7 @@ def separate_touching(labels) -> np.ndarray:
     return separated[1:-1, 1:-1].copy()
 
 
-@njit(cache=True)
+@compiled
 def _keep_two_nearest(distances, cells, distance, cell):
     """Enter one more cell into the two nearest distinct ones, in place."""
     if distance < distances[0]:
@@ -198,7 +198,7 @@ def _keep_two_nearest(distances, cells, distance, cell):
         distances[1], cells[1] = distance, cell
 
 
-@njit(cache=True)
+@compiled
 def _two_nearest_in_column(labels):
     """Within each column, find the two nearest distinct cells: one sweep down, one sweep up. (H, W) -> 2x (H, W, 2)."""
     height, width = labels.shape
@@ -217,7 +217,7 @@ def _two_nearest_in_column(labels):
     return distances, cells
 
 
-@njit(cache=True)
+@compiled
 def _two_nearest_in_image(distances, cells, reach, where):
     """Along each row, combine what the columns found, outwards until nothing nearer can come. -> (2, H, W) squared."""
     height, width, _ = distances.shape
@@ -237,7 +237,7 @@ def _two_nearest_in_image(distances, cells, reach, where):
     return squared
 
 
-@njit(cache=True)
+@compiled
 def _thin(labels, rows, columns):
     """Turn the given pixels into background where `separate_touching` allows it, in place, until nothing changes."""
     for both_sides in (False, True):
@@ -251,7 +251,7 @@ def _thin(labels, rows, columns):
                     changed = True
 
 
-@njit(cache=True)
+@compiled
 def _touches_another(window, both_sides):
     """Tell whether a (3, 3) window holds a cell other than its centre's; by default, one with a greater number."""
     if both_sides:
@@ -259,7 +259,7 @@ def _touches_another(window, both_sides):
     return (window > window[1, 1]).any()
 
 
-@njit(cache=True)
+@compiled
 def _may_go(window):
     """Tell whether the centre of a (3, 3) window is neither a tip nor a link of its cell."""
     around = ((0, 0), (0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0))  # clockwise from the corner

@@ -51,6 +51,15 @@ def test_pytorchs_rule_draws_what_pytorch_draws():
             torch.testing.assert_close(ours, [module.weight.detach(), module.bias.detach()])
 
 
+def test_each_map_is_measured_by_itself_about_its_own_level():
+    net = drawn("sqrt(2/N)", base_channels=2, depth=1)
+    net.down[0][0].bias.data += torch.tensor([0.0, 100.0])  # moves the level of one map, and not what it shows
+    before, shifted = signals(drawn("sqrt(2/N)", base_channels=2, depth=1), noise(32))[0], signals(net, noise(32))[0]
+    assert shifted.per_map.shape == (2,)
+    assert shifted.per_map == pytest.approx(before.per_map, rel=1e-3)
+    assert shifted.deviation > 10 * before.deviation
+
+
 def test_equal_images_leave_nothing_that_tells_them_apart():
     found = signals(drawn("sqrt(2/N)", base_channels=2, depth=1), noise(32, count=1).repeat(3, 1, 1, 1))
     assert all(signal.across_images == 0 < signal.deviation for signal in found)
@@ -65,6 +74,6 @@ def test_measuring_leaves_the_network_as_it_was():
 
 
 def test_an_unknown_rule_is_refused():
-    with pytest.raises(ValueError, match=r"rule 'xavier' is unknown; choose one of 'sqrt\(2/N\)'"):
+    with pytest.raises(ValueError, match=r"rule is 'xavier'; choose one of 'sqrt\(2/N\)'"):
         drawn("xavier", base_channels=2)
     assert len(RULES) == 3

@@ -28,6 +28,12 @@ def test_ten_pixels_are_gentle_on_a_large_tile_and_not_on_a_small_one(glued):
     assert glued["smallest_small_tile"] < glued["smallest_area"]
 
 
+def test_strain_goes_with_displacement_over_tile(glued):
+    assert glued["strain_paper"] == pytest.approx(0.065, abs=0.01)  # few samples in the quick run
+    assert glued["strain_em"] / glued["strain_paper"] == pytest.approx(572 / 316, rel=0.05)
+    assert glued["strain_films"] / glued["strain_paper"] == pytest.approx(5 / 444 / (10 / 572), rel=0.05)
+
+
 def test_every_further_reading_loses_more_and_bicubic_less_than_bilinear(glued):
     for interpolation in ("bilinear", "bicubic"):
         assert 0 < glued[f"{interpolation}_2"] < glued[f"{interpolation}_4"] < glued[f"{interpolation}_8"]

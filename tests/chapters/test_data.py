@@ -49,6 +49,11 @@ def test_real_sections(glued):
     assert glued["threshold_error"] == pytest.approx(0.171, abs=0.002)
 
 
+@needs_sections
+def test_the_held_out_block_of_the_real_sections_is_annotated_differently(glued):
+    assert (glued["rings_fewest"], glued["rings_training"], glued["rings_held_out"]) == pytest.approx((0, 0.75, 5))
+
+
 @needs_films
 def test_real_frames(glued):
     assert (glued["frame"], glued["cells_annotated"], glued["cells_existing"]) == (67, 3, 18)

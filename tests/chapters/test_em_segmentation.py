@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import pytest
+from harness import BOOK
 
 from unet_paper.experiments import read_records
 
 pytestmark = pytest.mark.book
+
+TABLE_1 = [  # warping, Rand, pixel error
+    ("0.000005", "0.0021", "0.0010"),
+    ("0.000353", "0.0382", "0.0611"),
+    ("0.000355", "0.0305", "0.0584"),
+    ("0.000420", "0.0504", "0.0613"),
+    ("0.000430", "0.0545", "0.0582"),
+    ("0.000653", "0.0189", "0.1027"),
+]
 
 
 def test_every_score_is_an_error_between_0_and_1(run_chapter):
@@ -14,6 +24,26 @@ def test_every_score_is_an_error_between_0_and_1(run_chapter):
     for name in ("pixel_difference", "warping_error", "rand_error", "pixel_error", "rotated_pixel", "threshold_error"):
         assert 0 < glued[name] < 1, name
     assert glued["steps"] == 4
+
+
+def test_cells_that_do_not_grow_have_the_rand_error_of_the_challenge(run_chapter):
+    glued = run_chapter("em_segmentation")
+    assert glued["live_rand_0"] == pytest.approx(glued["live_rand_half"])
+
+
+def test_the_upper_rows_are_those_of_table_1():
+    chapter = (BOOK / "em_segmentation.md").read_text()
+    for row in TABLE_1:
+        assert "\n".join(f"  - {value}" for value in row) in chapter
+
+
+def test_part_of_the_rand_error_is_thickness_and_part_of_the_mergers_are_rings(run_chapter):
+    glued = run_chapter("em_segmentation")
+    assert glued["merger_pixels_on_rings"] <= glued["merger_pixels"]
+    if glued["is_real"]:
+        assert glued["membrane_drawn"] < glued["membrane_found"]
+        assert glued["book_thinned"] < glued["book_rand_3"] < 0.7 * glued["book_rand_0"]
+        assert glued["merger_pixels_on_rings"] > 0.4 * glued["merger_pixels"]
 
 
 def test_full_run_in_the_book_as_built_beats_the_grey_threshold(built_book):

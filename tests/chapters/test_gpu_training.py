@@ -46,6 +46,7 @@ def test_the_live_step_is_shared_between_its_stages(glued):
 
 def test_half_the_bits_change_little(glued):
     assert 0 < glued["score_difference"] < 0.05
+    assert 0 <= glued["other_class"] == pytest.approx(1 - glued["same_class"])
     assert glued["same_class"] > 0.9
     assert glued["last_bfloat16"] == pytest.approx(glued["last_float32"], rel=0.05)
 

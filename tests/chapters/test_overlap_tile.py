@@ -20,6 +20,12 @@ def test_padded_network_shows_a_seam(glued):
     assert glued["at_seam"] > 0.3
     assert glued["flipped"] > 0.02
     assert glued["further"] < 1
+
+
+def test_training_with_padding_does_not_remove_the_seam(glued):
+    assert glued["rival_at_seam"] > 0.3
+    assert 0 < glued["rival_further"] < 1
+    assert 0 <= glued["rival_flipped"] <= 1
     assert glued["reach"] == 94
 
 

@@ -45,6 +45,13 @@ def test_class_balance(glued):
     assert glued["weight_inside"] == pytest.approx(1 / (2 - 2 * glued["membrane_share"]), rel=1e-4)
 
 
+def test_with_the_border_term_membranes_hold_most_of_the_weight(glued):
+    assert glued["full_share"] > glued["balanced_share"] + 0.1
+    share, pixels = glued["full_share"], glued["membrane_share"]
+    assert glued["full_ratio"] == pytest.approx(share / pixels / ((1 - share) / (1 - pixels)), rel=1e-4)
+    assert glued["full_mean"] > glued["mean_balance"]
+
+
 def test_map_equals_its_definition(glued):
     assert glued["difference"] <= 1e-5
     assert glued["em_cells"] > 20

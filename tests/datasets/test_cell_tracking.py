@@ -129,7 +129,7 @@ def test_wrong_rank_and_truncation(root):
 
 
 def test_unknown_arguments(root):
-    with pytest.raises(ValueError, match="annotation is 'bronze'; choose one of gold, silver, markers or None"):
+    with pytest.raises(ValueError, match="annotation is 'bronze'; choose one of 'gold', 'silver', 'markers'"):
         load_cell_tracking("Tiny", 1, annotation="bronze", root=root)
     with pytest.raises(ValueError, match="sequence is 'first'; films are numbered"):
         load_cell_tracking("Tiny", "first", root=root)

@@ -204,9 +204,7 @@ def test_every_reason_is_told(tmp_path, server, volumes):
 
 
 def test_unknown_name(tmp_path):
-    with pytest.raises(
-        ValueError, match="no data set is called 'isbi2013'; choose one of isbi2012, dic-hela, phc-u373"
-    ):
+    with pytest.raises(ValueError, match="name is 'isbi2013'; choose one of 'isbi2012', 'dic-hela', 'phc-u373'"):
         fetch("isbi2013", to=tmp_path)
 
 

@@ -7,7 +7,7 @@ import pytest
 import tifffile
 
 from tests.datasets.small import png_bytes, tiff_bytes
-from unet_paper.datasets.image_sequence import load_film, load_masks
+from unet_paper.datasets.image_sequence import load_image_sequence, load_masks
 
 FRAMES = np.arange(3 * 4 * 5, dtype=np.uint8).reshape(3, 4, 5)
 
@@ -24,7 +24,7 @@ def folder(tmp_path):
 def test_frames_of_a_folder(folder):
     (folder / "notes.txt").write_text("not an image")
     (folder / "._t000.tif").write_text("what another system leaves behind")
-    film = load_film(folder)
+    film = load_image_sequence(folder)
     assert film.images.dtype == np.float32
     np.testing.assert_array_equal(film.images, FRAMES.astype(np.float32) / np.float32(255))
     assert (film.name, film.frames, film.labels, film.is_real) == ("01", (0, 1, 2), None, True)
@@ -33,7 +33,7 @@ def test_frames_of_a_folder(folder):
 def test_order_is_by_number_and_not_by_letter(tmp_path):
     for number in range(9, 12):
         (tmp_path / f"exp7 well_B{number}.png").write_bytes(png_bytes(np.full((2, 3), number, np.uint8)))
-    film = load_film(tmp_path)
+    film = load_image_sequence(tmp_path)
     assert film.frames == (9, 10, 11)
     np.testing.assert_array_equal(np.round(255 * film.images[:, 0, 0]), [9, 10, 11])
 
@@ -42,10 +42,10 @@ def test_a_stack_and_single_images(tmp_path):
     (tmp_path / "film.tif").write_bytes(tiff_bytes(FRAMES.astype(np.uint16) * 257))
     (tmp_path / "one.png").write_bytes(png_bytes(FRAMES[0]))
     (tmp_path / "one.tif").write_bytes(tiff_bytes(FRAMES[0]))
-    np.testing.assert_allclose(load_film(tmp_path / "film.tif").images, FRAMES / 255, atol=1e-7)
-    assert load_film(tmp_path / "film.tif").frames == (0, 1, 2)
+    np.testing.assert_allclose(load_image_sequence(tmp_path / "film.tif").images, FRAMES / 255, atol=1e-7)
+    assert load_image_sequence(tmp_path / "film.tif").frames == (0, 1, 2)
     for name in ("one.png", "one.tif"):
-        np.testing.assert_allclose(load_film(tmp_path / name).images, FRAMES[:1] / 255, atol=1e-7)
+        np.testing.assert_allclose(load_image_sequence(tmp_path / name).images, FRAMES[:1] / 255, atol=1e-7)
 
 
 def test_masks_keep_their_numbers(tmp_path):
@@ -60,19 +60,19 @@ def test_masks_keep_their_numbers(tmp_path):
 def test_missing_frames_are_listed(folder):
     for number in (5, 8):
         tifffile.imwrite(folder / f"t{number:03d}.tif", FRAMES[0])
-    for load in (load_film, load_masks):
+    for load in (load_image_sequence, load_masks):
         with pytest.raises(FileNotFoundError, match="01 lacks the frames 3-4, 6-7; "):
             load(folder)
-    assert load_film(folder, complete=False).frames == (0, 1, 2, 5, 8)
+    assert load_image_sequence(folder, complete=False).frames == (0, 1, 2, 5, 8)
 
 
 def test_frames_of_different_size_or_depth(folder):
     tifffile.imwrite(folder / "t002.tif", FRAMES[0, :3])
     with pytest.raises(ValueError, match=r"t002\.tif is \(3, 5\) px uint8, t000\.tif is \(4, 5\) px uint8; all frames"):
-        load_film(folder)
+        load_image_sequence(folder)
     tifffile.imwrite(folder / "t002.tif", FRAMES[0].astype(np.uint16))
     with pytest.raises(ValueError, match=r"t002\.tif is \(4, 5\) px uint16, t000\.tif is \(4, 5\) px uint8"):
-        load_film(folder)
+        load_image_sequence(folder)
 
 
 @pytest.mark.parametrize("name", ["t002.tif", "t002.png"])
@@ -83,40 +83,40 @@ def test_no_image(folder, name):
         with pytest.raises(
             ValueError, match=rf"{name} cannot be read as (TIFF|PNG) \(.*\); convert it to a grey image"
         ):
-            load_film(folder)
+            load_image_sequence(folder)
 
 
 def test_colour_and_floats(folder):
     tifffile.imwrite(folder / "t001.tif", np.zeros((4, 5, 3), np.uint8), photometric="rgb")
     with pytest.raises(ValueError, match=r"t001\.tif holds an array of shape \(4, 5, 3\); needs one grey image"):
-        load_film(folder)
+        load_image_sequence(folder)
     (folder / "t001.tif").unlink()
     (folder / "t001.png").write_bytes(png_bytes(np.zeros((4, 5, 3), np.uint8)))
     with pytest.raises(ValueError, match=r"t001\.png holds an array of shape \(4, 5, 3\); needs one grey image"):
-        load_film(folder)
+        load_image_sequence(folder)
     tifffile.imwrite(folder.parent / "floats.tif", np.zeros((2, 4, 5), np.float32))
     with pytest.raises(ValueError, match=r"floats\.tif holds float32 grey values; save it as uint8 or uint16"):
-        load_film(folder.parent / "floats.tif")
+        load_image_sequence(folder.parent / "floats.tif")
     with pytest.raises(ValueError, match=r"floats\.tif holds float32 pixels; masks hold whole numbers"):
         load_masks(folder.parent / "floats.tif")
 
 
 def test_empty_and_absent_folders(folder):
     with pytest.raises(FileNotFoundError, match=r"holds no \*\.tif, \.tiff or \.png; its folders are 01"):
-        load_film(folder.parent)
+        load_image_sequence(folder.parent)
     (folder / "empty").mkdir()
     with pytest.raises(FileNotFoundError, match=r"empty holds no \*\.tif, \.tiff or \.png$"):
-        load_film(folder / "empty")
+        load_image_sequence(folder / "empty")
     with pytest.raises(FileNotFoundError, match="nowhere does not exist; name a folder of frames or a TIFF stack"):
-        load_film(folder / "nowhere")
+        load_image_sequence(folder / "nowhere")
 
 
 def test_names_without_number_and_twice_the_same_number(folder):
     tifffile.imwrite(folder / "mask001.tif", FRAMES[0])
-    with pytest.raises(ValueError, match=r"mask001\.tif and t001\.tif are both number 1; keep one film per folder"):
-        load_film(folder)
+    with pytest.raises(ValueError, match=r"mask001\.tif and t001\.tif are both number 1; keep one sequence per folder"):
+        load_image_sequence(folder)
     (folder / "mask001.tif").rename(folder / "average.tif")
     with pytest.raises(
         ValueError, match=r"average\.tif has no number in its name; frames are ordered by it, e\.g\. t000"
     ):
-        load_film(folder)
+        load_image_sequence(folder)

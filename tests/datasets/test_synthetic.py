@@ -92,7 +92,7 @@ def test_impossible_requests(make):
 
 
 def test_unknown_style():
-    with pytest.raises(ValueError, match="style is 'neon'; choose one of dic, phase"):
+    with pytest.raises(ValueError, match="style is 'neon'; choose one of 'dic', 'phase'"):
         synthetic_cells(1, 64, style="neon")
 
 

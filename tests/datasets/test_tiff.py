@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tests.datasets.small import tiff_bytes
-from unet_paper.datasets.tiff import read_tiff, to_unit_range
+from unet_paper.arrays import unit_range
+from unet_paper.datasets.tiff import read_tiff
 
 PIXELS = np.arange(2 * 12 * 10, dtype=np.uint8).reshape(2, 12, 10)
 
@@ -62,11 +63,11 @@ def test_wrong_rank(write):
 
 
 def test_full_range_of_the_type_becomes_0_to_1():
-    assert to_unit_range(np.array([0, 51, 255], np.uint8), name="a").tolist() == pytest.approx([0, 0.2, 1])
-    assert to_unit_range(np.array([0, 13107, 65535], np.uint16), name="a").tolist() == pytest.approx([0, 0.2, 1])
-    assert to_unit_range(np.array([7], np.uint8), name="a").dtype == np.float32
+    assert unit_range(np.array([0, 51, 255], np.uint8), name="a").tolist() == pytest.approx([0, 0.2, 1])
+    assert unit_range(np.array([0, 13107, 65535], np.uint16), name="a").tolist() == pytest.approx([0, 0.2, 1])
+    assert unit_range(np.array([7], np.uint8), name="a").dtype == np.float32
 
 
 def test_other_types_are_refused():
     with pytest.raises(ValueError, match="volume holds float64 grey values; save it as uint8 or uint16"):
-        to_unit_range(np.zeros(3), name="volume")
+        unit_range(np.zeros(3), name="volume")

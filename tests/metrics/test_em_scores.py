@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import types
 
 import numba
 import numpy as np
@@ -132,11 +131,6 @@ def test_importing_the_package_loads_no_compiler():
     code = "import unet_paper.metrics, sys; print('numba' in sys.modules)"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "False"
-
-
-@pytest.mark.parametrize("name", metrics.__all__)
-def test_public_names_are_no_modules(name):
-    assert not isinstance(getattr(metrics, name), types.ModuleType)
 
 
 def test_unknown_name_is_an_attribute_error():

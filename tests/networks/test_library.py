@@ -249,6 +249,16 @@ def checkpoint_of_two_steps(path, **settings) -> UNet:
     return net
 
 
+def test_a_card_says_what_had_been_looked_at_before_its_scores(tmp_path, net):
+    path = tmp_path / "film.safetensors"
+    save_network(path, net, card={**CARD, "name": "dic-hela-narrow"})
+    assert "selection on the test sequence" in write_card(path).read_text().replace("\n", " ")
+    save_network(path, net, card={**CARD, "name": "dic-hela-narrow", "looked_at": "Nothing at all."})
+    assert "## What had been looked at before\n\nNothing at all.\n" in write_card(path).read_text()
+    save_network(path, net, card={**CARD, "name": "mine"})
+    assert "looked at before" not in write_card(path).read_text()
+
+
 def test_a_training_checkpoint_is_a_network_without_a_card(tmp_path):
     net = checkpoint_of_two_steps(tmp_path / "run")
     loaded = load_network(tmp_path / "run")

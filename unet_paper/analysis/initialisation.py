@@ -11,9 +11,11 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from unet_paper.arrays import check_choice
 from unet_paper.model import UNet, incoming_nodes
 
 RULES = ("sqrt(2/N)", "sqrt(1/N)", "PyTorch")
@@ -24,11 +26,13 @@ class Signal(NamedTuple):
 
     `deviation` is the standard deviation over all images, channels and pixels. `across_images` is the part of it that
     tells images apart: the root of the variance over images at the same place of the same map, averaged over places.
+    `per_map` (K,) is the standard deviation of each map by itself, over images and pixels: what section 3 speaks of.
     """
 
     name: str
     deviation: float
     across_images: float
+    per_map: np.ndarray
 
 
 @torch.no_grad()
@@ -51,8 +55,7 @@ def draw_weights(net: UNet, rule: str, *, generator: torch.Generator) -> None:
     ValueError
         If the rule is unknown.
     """
-    if rule not in RULES:
-        raise ValueError(f"rule {rule!r} is unknown; choose one of {', '.join(map(repr, RULES))}")
+    check_choice(rule, RULES, name="rule")
     if rule == "PyTorch":
         for _, module in _convolutions(net):
             _draw_as_pytorch(module, generator)
@@ -84,7 +87,8 @@ def signals(net: UNet, images: Tensor) -> list[Signal]:
     def note(name: str):
         def look(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
             across = output.var(dim=0).mean().sqrt()  # (B, K, h, w): before the ReLU changes it in place
-            found.append(Signal(name, output.std().item(), across.item()))
+            per_map = output.std(dim=(0, 2, 3)).cpu().numpy()  # (K,)
+            found.append(Signal(name, output.std().item(), across.item(), per_map))
 
         return look
 

@@ -8,8 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from unet_paper.model import UNet
-from unet_paper.training.step import DTYPES
+from unet_paper.model import PRECISIONS, UNet
 
 
 def kept_bytes(net: UNet, tile: int, *, precision: str = "float32") -> int:
@@ -33,7 +32,7 @@ def kept_bytes(net: UNet, tile: int, *, precision: str = "float32") -> int:
     int
         Bytes, of one tile.
     """
-    dtype = DTYPES[precision]
+    dtype = PRECISIONS[precision]
     weights = {name: torch.empty_like(w, device="meta", dtype=dtype) for name, w in net.named_parameters()}
     kept: dict[int, torch.UntypedStorage] = {}  # by address, and held, so that an address stays its own
 

@@ -19,9 +19,9 @@ from unet_paper.analysis.memory import clear_peak, kept_bytes, peak_bytes
 from unet_paper.analysis.tracing import trace
 from unet_paper.datasets.dataset import Dataset
 from unet_paper.loss import weighted_cross_entropy
-from unet_paper.model import UNet
+from unet_paper.model import PRECISIONS, UNet
 from unet_paper.training.config import TrainConfig
-from unet_paper.training.step import DTYPES, WARM_UP, ReplayedStep, Step, gpu_settings, make_optimiser, mean_energy
+from unet_paper.training.step import WARM_UP, ReplayedStep, Step, gpu_settings, make_optimiser, mean_energy
 from unet_paper.training.tiles import Batch, TrainingTiles, mixed_seed, prepare_tiles
 
 STAGES = ("tile", "forward", "loss", "backward", "optimiser")
@@ -171,7 +171,7 @@ def matrix_rate(device: torch.device | str, precision: str, *, side: int | None 
     device = torch.device(device)
     side = side or (8192 if device.type == "cuda" else 1536)
     generator = torch.Generator(device).manual_seed(0)  # random numbers: with equal ones, a GPU would run cooler
-    factor = torch.randn(side, side, device=device, generator=generator).to(DTYPES[precision])
+    factor = torch.randn(side, side, device=device, generator=generator).to(PRECISIONS[precision])
     with _matrices_like_convolutions():
         times = [_mean_seconds(lambda _: factor @ factor, 1, device)[0] for _ in range(5)]
     return 2 * side**3 / min(times)

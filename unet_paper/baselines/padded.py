@@ -1,4 +1,4 @@
-"""The U-Net that nearly every later port builds: zero-padded convolutions, output as large as the input.
+"""The U-Net that many later ports build: zero-padded convolutions, output as large as the input.
 
 It has the same layers and takes the same weights as the paper's network, so the two can be compared with nothing but
 the padding between them. Run tile by tile it shows what the paper avoids: seams.

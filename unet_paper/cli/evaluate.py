@@ -6,8 +6,7 @@ import math
 from argparse import Namespace
 from pathlib import Path
 
-from unet_paper.datasets.tiff import read_tiff
-from unet_paper.files import write_json
+import unet_paper as up
 
 TITLES = {
     "warping_error": "warping error (splits, merges)",
@@ -33,14 +32,12 @@ def add_parser(subparsers) -> None:
 
 def run(options: Namespace) -> int:
     """Print the table, and write the JSON file where one was asked for."""
-    from unet_paper.metrics import em_scores  # here: its compiler takes a moment to load, the other commands need none
-
-    labels = read_tiff(options.labels, rank=3, fix="pass the annotation as a TIFF stack")
-    probability = read_tiff(options.probability, rank=3, fix="write the map again")
-    scores = em_scores(labels, probability, rescale=options.rescale)
+    labels = up.datasets.tiff.read_tiff(options.labels, rank=3, fix="pass the annotation as a TIFF stack")
+    probability = up.datasets.tiff.read_tiff(options.probability, rank=3, fix="write the map again")
+    scores = up.metrics.em_scores(labels, probability, rescale=options.rescale)
     print(format_table(scores))
     if options.json is not None:
-        write_json(options.json, as_json(scores))
+        up.files.write_json(options.json, as_json(scores))
     return 0
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
+import unet_paper as up
+
 NAMES = ("isbi2012", "dic-hela", "phc-u373")  # those of datasets/registry.json
 
 
@@ -21,11 +23,9 @@ def add_parser(subparsers) -> None:
 
 def run(options: Namespace) -> int:
     """Download, verify, and say where the data lie and what they may be used for."""
-    from unet_paper.datasets.fetching import fetch, read_registry  # here: no other command needs to download
-
-    entry = read_registry()[options.name]
+    entry = up.datasets.fetching.read_registry()[options.name]
     print(entry["title"])
     print(f"Licence: {entry['licence']}")
-    folder = fetch(options.name, to=options.to, mirrors=tuple(options.mirror))
+    folder = up.datasets.fetching.fetch(options.name, to=options.to, mirrors=tuple(options.mirror))
     print(f"Complete, pixels verified: {folder}")
     return 0

@@ -1,3 +1,4 @@
+from . import annotation as annotation
 from . import archive as archive
 from . import cell_tracking as cell_tracking
 from . import dataset as dataset
@@ -9,6 +10,7 @@ from . import noise as noise
 from . import synthetic_frames as synthetic_frames
 from . import synthetic_sections as synthetic_sections
 from . import tiff as tiff
+from .annotation import closed_rings as closed_rings
 from .cell_tracking import cell_frames as cell_frames
 from .cell_tracking import load_cell_tracking as load_cell_tracking
 from .cell_tracking import mark_unannotated as mark_unannotated

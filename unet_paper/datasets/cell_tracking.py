@@ -22,11 +22,11 @@ from typing import Literal
 
 import numpy as np
 
-from unet_paper.arrays import IGNORE
+from unet_paper.arrays import IGNORE, check_choice, unit_range
 from unet_paper.datasets.dataset import Dataset
 from unet_paper.datasets.folders import find_folder
 from unet_paper.datasets.synthetic_frames import synthetic_cells
-from unet_paper.datasets.tiff import read_tiff, to_unit_range
+from unet_paper.datasets.tiff import read_tiff
 
 FETCH_NAMES = {"DIC-C2DH-HeLa": "dic-hela", "PhC-C2DH-U373": "phc-u373"}
 MASKS = {"gold": ("_GT/SEG", "man_seg"), "silver": ("_ST/SEG", "man_seg"), "markers": ("_GT/TRA", "man_track")}
@@ -84,8 +84,7 @@ def load_cell_tracking(
     film = _Film(name, sequence, root=root)
     if annotation is None:
         return film.dataset(film.choose(frames, default=film.images), labels=None, kind="images only")
-    if annotation not in MASKS:
-        raise ValueError(f"annotation is {annotation!r}; choose one of {', '.join(MASKS)} or None")
+    check_choice(annotation, MASKS, name="annotation")
     masks = film.list_masks(annotation)
     numbers = film.choose(frames, default=masks if annotation == "gold" else film.images, masks=masks)
     labels = film.read_masks(annotation, numbers)
@@ -198,7 +197,7 @@ class _Film:
             raise ValueError(f"{self.folder}: masks {labels.shape[1:]}, images {images.shape[1:]} px; {self.fix}")
         return Dataset(
             name=f"{self.name}/{self.sequence}",
-            images=to_unit_range(images, name=f"{self.folder / self.sequence}"),
+            images=unit_range(images, name=f"{self.folder / self.sequence}"),
             labels=labels,
             frames=numbers,
             source=f"Real data: {len(numbers)} frames of {self.name}, sequence {self.sequence}, "

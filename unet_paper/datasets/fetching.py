@@ -17,6 +17,7 @@ import pooch
 import tifffile
 from tqdm import tqdm
 
+from unet_paper.arrays import check_choice
 from unet_paper.datasets.archive import MEGABYTE, unpack
 from unet_paper.datasets.folders import data_roots
 from unet_paper.datasets.tiff import read_tiff
@@ -74,8 +75,7 @@ def fetch(
     """
     registry = read_registry() if registry is None else registry
     retries = RETRIES if retries is None else retries
-    if name not in registry:
-        raise ValueError(f"no data set is called {name!r}; choose one of {', '.join(registry)}")
+    check_choice(name, registry, name="name")
     entry, root = registry[name], Path(to) if to is not None else data_roots()[0]
     target = root / entry["folder"]
     if target.exists():

@@ -1,4 +1,4 @@
-"""Your own films: a folder of numbered frames, or one TIFF stack; refused if frames are missing or differ in size."""
+"""Image sequences: a folder of numbered frames, or one TIFF stack; refused if frames are missing or differ in size."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ import re
 from pathlib import Path
 
 import numpy as np
+from imagecodecs import png_decode
 
+from unet_paper.arrays import unit_range
 from unet_paper.datasets.dataset import Dataset
-from unet_paper.datasets.tiff import read_tiff, to_unit_range
+from unet_paper.datasets.tiff import read_tiff
 
 ENDINGS = (".tif", ".tiff", ".png")
 FIX = "convert it to a grey image, 8 or 16 bit, TIFF or PNG"
 
 
-def load_film(path: str | os.PathLike, *, complete: bool = True) -> Dataset:
-    """Return the frames of a film as images.
+def load_image_sequence(path: str | os.PathLike, *, complete: bool = True) -> Dataset:
+    """Return the frames of an image sequence.
 
     Parameters
     ----------
@@ -41,7 +43,7 @@ def load_film(path: str | os.PathLike, *, complete: bool = True) -> Dataset:
     numbers, pixels = _read_frames(Path(path), complete=complete)
     return Dataset(
         name=Path(path).stem,
-        images=to_unit_range(pixels, name=str(path)),
+        images=unit_range(pixels, name=str(path)),
         labels=None,
         frames=numbers,
         source=f"Your own data: {len(numbers)} frames of {path}.",
@@ -50,12 +52,12 @@ def load_film(path: str | os.PathLike, *, complete: bool = True) -> Dataset:
 
 
 def load_masks(path: str | os.PathLike) -> np.ndarray:
-    """Return the label images of a film, as they are numbered in the files.
+    """Return the label images of a sequence, as they are numbered in the files.
 
     Parameters
     ----------
     path : path
-        As in `load_film`; no number may be missing.
+        As in `load_image_sequence`; no number may be missing.
 
     Returns
     -------
@@ -65,7 +67,7 @@ def load_masks(path: str | os.PathLike) -> np.ndarray:
     Raises
     ------
     FileNotFoundError, ValueError
-        As in `load_film`, or if the pixels are no whole numbers.
+        As in `load_image_sequence`, or if the pixels are no whole numbers.
     """
     _, pixels = _read_frames(Path(path), complete=True)
     if pixels.dtype.kind not in "bui":
@@ -94,7 +96,7 @@ def numbered_files(folder: Path, *, prefix: str = "") -> dict[int, Path]:
     for path in paths:
         number = _number(path)
         if number in files:
-            raise ValueError(f"{files[number]} and {path.name} are both number {number}; keep one film per folder")
+            raise ValueError(f"{files[number]} and {path.name} are both number {number}; keep one sequence per folder")
         files[number] = path
     return dict(sorted(files.items()))
 
@@ -139,8 +141,6 @@ def _read_frames(path: Path, *, complete: bool) -> tuple[tuple[int, ...], np.nda
 def _read_image(path: Path) -> np.ndarray:
     if path.suffix.lower() != ".png":
         return read_tiff(path, rank=2, fix=FIX)
-    from imagecodecs import png_decode  # here: TIFF is the rule
-
     try:
         pixels = png_decode(path.read_bytes())
     except (RuntimeError, ValueError) as error:

@@ -15,10 +15,11 @@ from typing import Literal
 
 import numpy as np
 
+from unet_paper.arrays import unit_range
 from unet_paper.datasets.dataset import Dataset
 from unet_paper.datasets.folders import find_folder
 from unet_paper.datasets.synthetic_sections import synthetic_em
-from unet_paper.datasets.tiff import read_tiff, to_unit_range
+from unet_paper.datasets.tiff import read_tiff
 
 FIX = "run: python -m unet_paper fetch isbi2012"
 SECTIONS = 30
@@ -59,7 +60,7 @@ def load_isbi2012(split: Literal["train", "test"] = "train", *, root: str | os.P
     images = _read_volume(folder / f"{split}-volume.tif")
     return Dataset(
         name=f"isbi2012-{split}",
-        images=to_unit_range(images, name=f"{split}-volume.tif"),
+        images=unit_range(images, name=f"{split}-volume.tif"),
         labels=_read_labels(folder / "train-labels.tif", shape=images.shape) if split == "train" else None,
         frames=tuple(range(len(images))),
         source=f"Real data: the {len(images)} {split} sections of the ISBI 2012 challenge (electron microscopy).",

@@ -14,6 +14,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.special import expit
 
+from unet_paper.arrays import check_choice
 from unet_paper.datasets.dataset import Dataset
 from unet_paper.datasets.noise import check_request, smooth_noise
 
@@ -50,8 +51,7 @@ def synthetic_cells(
     ValueError
         If `style` is unknown, `count` less than 1, or `size` less than 32 px.
     """
-    if style not in _STYLES:
-        raise ValueError(f"style is {style!r}; choose one of {', '.join(_STYLES)}")
+    check_choice(style, _STYLES, name="style")
     generator = np.random.default_rng(0) if generator is None else generator
     shape = check_request(count, size)
     frames = [_film_cells(shape, _STYLES[style], generator=generator) for _ in range(count)]

@@ -7,8 +7,6 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
-FULL_RANGE = {"uint8": 255, "uint16": 65535}  # grey value that becomes 1.0
-
 
 def read_tiff(path: Path, *, rank: int, fix: str) -> np.ndarray:
     """Return the pixels of one TIFF file as they are stored.
@@ -43,30 +41,6 @@ def read_tiff(path: Path, *, rank: int, fix: str) -> np.ndarray:
         wanted = "one grey image (H, W)" if rank == 2 else "a stack of grey images (N, H, W)"
         raise ValueError(f"{path} holds an array of shape {pixels.shape}; needs {wanted}; {fix}")
     return pixels
-
-
-def to_unit_range(pixels: np.ndarray, *, name: str) -> np.ndarray:
-    """Return grey values as float32 in [0, 1]: uint8 divided by 255, uint16 by 65535.
-
-    The full range of the type is mapped, not the range that happens to occur, so that the same grey means the same
-    number in every image.
-
-    Parameters
-    ----------
-    pixels : numpy.ndarray
-        Any shape, uint8 or uint16.
-    name : str
-        What the message calls the pixels, usually the file.
-
-    Raises
-    ------
-    ValueError
-        If the dtype is neither uint8 nor uint16.
-    """
-    full = FULL_RANGE.get(str(pixels.dtype))
-    if full is None:
-        raise ValueError(f"{name} holds {pixels.dtype} grey values; save it as uint8 or uint16")
-    return pixels.astype(np.float32) / np.float32(full)
 
 
 def _decode(path: Path, *, fix: str) -> np.ndarray:

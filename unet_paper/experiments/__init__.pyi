@@ -2,6 +2,7 @@ from . import plan as plan
 from . import publish as publish
 from . import record as record
 from . import run as run
+from . import runner as runner
 from .plan import EXPERIMENTS as EXPERIMENTS
 from .plan import Experiment as Experiment
 from .record import read_records as read_records

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -16,9 +15,11 @@ from unet_paper.cells import instances, watershed_instances
 from unet_paper.datasets import Dataset
 from unet_paper.experiments.plan import Experiment, load_fold
 from unet_paper.experiments.record import FORMAT, circumstances, data_hash, record_path, run_name
-from unet_paper.files import write_json
-from unet_paper.metrics.em import EMScores
+from unet_paper.files import sha256_of, write_json
+from unet_paper.metrics.cells import det, merged_cells, seg
+from unet_paper.metrics.em import EMScores, em_scores
 from unet_paper.model import UNet
+from unet_paper.networks.card import EARLIER_LOOKS
 from unet_paper.networks.library import save_network
 from unet_paper.predict import predict_probability
 from unet_paper.training import History, train
@@ -48,7 +49,9 @@ def run_fold(
 ) -> dict:
     """Train on one fold, measure what it holds out, and write both down.
 
-    An interrupted run continues from its checkpoint in `networks`. The measures are taken once, at the end.
+    An interrupted run continues from its checkpoint in `networks`. Held-out images are looked at on the way, for the
+    curve in the record; no step is picked by them, and the measures are taken once, at the end. Whether they had a
+    part in choosing the settings, a run cannot know: the record repeats what `EARLIER_LOOKS` says of it.
 
     Parameters
     ----------
@@ -104,6 +107,7 @@ def run_fold(
         "parameters": sum(parameter.numel() for parameter in net.parameters()),
         "seed": seed,
         "config": asdict(config),
+        "looked_at": EARLIER_LOOKS.get(experiment.name),
         "history": summary(history),
         "seconds": {"training": history.seconds, **prediction},
         "peak_memory_bytes": torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None,
@@ -137,8 +141,6 @@ def em_measures(labels: np.ndarray, probability: np.ndarray) -> dict:
 
     Beside them the whole curves over the thresholds, of all sections together and of each one.
     """
-    from unet_paper.metrics import em_scores  # here: it brings numba's compiler
-
     scores = em_scores(labels, probability)
     sections = [em_scores(truth, cell) for truth, cell in zip(labels, probability, strict=True)]
     return {
@@ -156,8 +158,6 @@ def rounded_curves(scores: EMScores) -> dict[str, list[float]]:
 
 def cell_measures(labels: np.ndarray, probability: np.ndarray) -> dict:
     """Return SEG, DET and merged cells of the gold frames; with the watershed too. Unannotated cells do not count."""
-    from unet_paper.metrics import det, merged_cells, seg
-
     cells = np.stack([instances(frame) for frame in probability])
     cut = np.stack([watershed_instances(frame) for frame in probability])
     complete = [n for n, frame in enumerate(labels) if (frame != IGNORE).all()]  # the others have cells nobody drew
@@ -196,7 +196,7 @@ def summary(history: History) -> dict:
 def save_with_card(path: Path, net: UNet, record: dict) -> dict:
     """Write the network with a card that says all its user must know; returns its name and checksum."""
     save_network(path, net, card=card(record))
-    return {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    return {"file": path.name, "sha256": sha256_of(path)}
 
 
 def card(record: dict) -> dict:
@@ -219,5 +219,6 @@ def card(record: dict) -> dict:
         "steps": record["config"]["steps"],
         "device": record["device"],
         "date": record["date"],
+        "looked_at": record["looked_at"],
         "scores": record["scores"],
     }

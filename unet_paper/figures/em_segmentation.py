@@ -76,6 +76,29 @@ def plot_thresholds(curves: dict[str, np.ndarray], thresholds: np.ndarray) -> mp
     return figure
 
 
+def plot_thickness(
+    rand_errors: dict[str, list[float]], reaches: list[int], thinned: dict[str, float]
+) -> mpl.figure.Figure:
+    """Draw the Rand error against how far cells have grown into the membrane around them.
+
+    Parameters
+    ----------
+    rand_errors : dict of str to list of float
+        Name of a network -> Rand error at each reach.
+    reaches : list of int
+        px by which cells have grown.
+    thinned : dict of str to float
+        The same names -> Rand error once all cells have met, drawn as a dashed line.
+    """
+    figure, axes = plt.subplots(figsize=(6.0, 3.2))
+    for (name, errors), colour in zip(rand_errors.items(), ("image", "result"), strict=False):
+        axes.plot(reaches, errors, "o-", color=COLOURS[colour], markersize=4, label=name)
+        axes.axhline(thinned[name], color=COLOURS[colour], linestyle="--", linewidth=1)
+    axes.set(xlabel="growth of every cell (px)", ylabel="Rand error", ylim=(0, None), xticks=reaches)
+    axes.legend()
+    return figure
+
+
 def _with_errors(image: np.ndarray, errors: np.ndarray) -> np.ndarray:
     """(H, W), (H, W) -> (H, W, 3): the image pale, mistakes thickened by one pixel so that they show."""
     picture = np.repeat(0.5 + 0.5 * image[..., None], 3, axis=2)

@@ -75,10 +75,10 @@ def plot_seams(scores: dict[str, np.ndarray], differences: dict[str, np.ndarray]
     step : int
         Side of the tiles, px; marked along the edges of the difference maps.
     """
-    figure, grid = plt.subplots(2, len(scores), figsize=(6.0, 6.0))
-    limits = np.percentile(np.stack(list(scores.values())), [1, 99])
+    figure, grid = plt.subplots(2, len(scores), figsize=(7.0, 5.4))
     for (above, below), title in zip(grid.T, scores, strict=True):
-        show_image(above, scores[title], title=title, vmin=limits[0], vmax=limits[1])
+        low, high = np.percentile(scores[title], [1, 99])  # networks differ in the range of their scores
+        show_image(above, scores[title], title=title, vmin=low, vmax=high)
         drawn = show_image(below, np.maximum(differences[title], FLOOR), norm=LogNorm(FLOOR, 10), cmap="inferno")
         _mark_steps(below, differences[title].shape[0], step)
     grid[0, 0].set_ylabel("scores, enlarged")
@@ -99,7 +99,7 @@ def plot_profiles(profiles: dict[str, np.ndarray], reach: int) -> mpl.figure.Fig
         Distance in px from which on no zero can be seen; marked.
     """
     figure, axes = plt.subplots(figsize=(5.9, 3.1))
-    for (name, profile), colour in zip(profiles.items(), ("error", "result"), strict=True):
+    for (name, profile), colour in zip(profiles.items(), ("error", "label", "result"), strict=True):
         axes.semilogy(np.maximum(profile, FLOOR), color=COLOURS[colour], label=name)
     axes.axvline(reach, color=COLOURS["quiet"], lw=1, ls=":")
     axes.text(reach + 2, 1, f"{reach} px", color=COLOURS["quiet"])

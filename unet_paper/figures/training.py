@@ -35,29 +35,26 @@ def plot_energy(margin: np.ndarray, energy: np.ndarray, marks: Mapping[str, tupl
     return figure
 
 
-def plot_signals(deviations: Mapping[str, Sequence[float]], across: Mapping[str, Sequence[float]], bottom: int):
-    """Draw how large the numbers are behind every convolution of fresh networks.
+def plot_signals(views: Mapping[str, Mapping[str, np.ndarray]], bottom: int) -> mpl.figure.Figure:
+    """Draw how large the numbers are behind every convolution of fresh networks, one panel per way to look at them.
 
     Parameters
     ----------
-    deviations, across : mapping
-        Rule of initialisation -> standard deviation per convolution, over everything and over images.
+    views : mapping
+        Title -> rule of initialisation -> (3, n) standard deviation behind each of n convolutions: low, middle, high.
     bottom : int
         Number (from 1) of the last convolution of the contracting path.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
-    figure, panels = plt.subplots(2, 1, figsize=(WIDTH, 5.6), sharex=True)
-    titles = ("over all channels and pixels", "over images, at the same place")
-    for axes, title, curves in zip(panels, titles, (deviations, across), strict=True):
-        _curves(axes, {_as_math(rule): values for rule, values in curves.items()}, start=1, marker="o", markersize=3)
+    figure, panels = plt.subplots(len(views), 1, figsize=(WIDTH, 2.7 * len(views)), sharex=True)
+    for axes, (title, rules) in zip(panels, views.items(), strict=True):
+        _curves(axes, {_as_math(rule): band[1] for rule, band in rules.items()}, start=1, marker="o", markersize=3)
+        for (low, _, high), line in zip(rules.values(), list(axes.lines), strict=True):
+            axes.fill_between(line.get_xdata(), low, high, color=line.get_color(), alpha=0.2, linewidth=0)
         axes.axvline(bottom + 0.5, color=COLOURS["quiet"], linewidth=1)
         axes.axhline(1, color=COLOURS["quiet"], linewidth=1, linestyle=":")
         axes.set(title=title, yscale="log", ylabel="standard deviation")
     figure.legend(*panels[0].get_legend_handles_labels(), ncols=3, loc="outside upper right")
-    panels[1].set(xlabel="convolution (left of the line: contracting path)", xticks=[1, 5, 10, 15, 20, 23])
+    panels[-1].set(xlabel="convolution (left of the line: contracting path)", xticks=[1, 5, 10, 15, 20, 23])
     return figure
 
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from unet_paper.arrays import check_labels, check_same_shape
-from unet_paper.metrics.contingency import overlaps
+from unet_paper.arrays import check_labels, check_same_shape, overlaps
 
 # DET: cost of mending a result by hand, in the challenge's weights
 SPLIT_COST, MISS_COST, EXTRA_COST = 5, 10, 1

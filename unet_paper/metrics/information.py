@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from unet_paper.arrays import check_labels, check_same_shape
-from unet_paper.metrics.contingency import Overlaps, sum_by
+from unet_paper.arrays import Overlaps, check_labels, check_same_shape, sum_by
 from unet_paper.metrics.rand import foreground_overlaps
 
 

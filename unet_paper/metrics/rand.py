@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from unet_paper.arrays import check_labels, check_same_shape
+from unet_paper.arrays import Overlaps, check_choice, check_labels, check_same_shape, overlaps, sum_by
 from unet_paper.metrics.agreement import Agreement
-from unet_paper.metrics.contingency import Overlaps, overlaps, sum_by
 
 FORMS = ("2015", "2012", "all_pixels")
 
@@ -42,8 +41,7 @@ def rand_agreement(reference, result, *, form: str = "2015") -> Agreement:
     .. [1] Rand 1971, doi:10.1080/01621459.1971.10482356.
     .. [2] Arganda-Carreras et al. 2015, "Rand F-score", doi:10.3389/fnana.2015.00142.
     """
-    if form not in FORMS:
-        raise ValueError(f"form is {form!r}; pass one of {', '.join(FORMS)}")
+    check_choice(form, FORMS, name="form")
     reference = check_labels(reference, name="reference")
     result = check_labels(result, name="result")
     check_same_shape(result, reference.shape, name="result", other="reference")

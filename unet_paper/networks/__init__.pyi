@@ -4,7 +4,9 @@ from . import library as library
 from . import protobuf as protobuf
 from .caffe import CaffeModelError as CaffeModelError
 from .caffe import load_caffemodel as load_caffemodel
+from .library import TrainedNetwork as TrainedNetwork
 from .library import load_network as load_network
 from .library import network_card as network_card
+from .library import read_network as read_network
 from .library import save_network as save_network
 from .library import write_card as write_card

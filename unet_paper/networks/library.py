@@ -6,16 +6,16 @@ that nothing in it can run, and has its card beside it as text.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from unet_paper.datasets.folders import data_roots
-from unet_paper.files import TensorFileError, read_metadata, read_tensors, write_tensors
+from unet_paper.files import TensorFileError, read_metadata, read_tensors, sha256_of, write_tensors, write_text
 from unet_paper.model import UNet
 from unet_paper.networks.caffe import load_caffemodel
 from unet_paper.networks.card import card_text, check_card
@@ -53,6 +53,29 @@ def save_network(path: str | os.PathLike, net: UNet, *, card: dict) -> None:
     write_tensors(path, _as_float16(net), metadata)
 
 
+class TrainedNetwork(NamedTuple):
+    """A trained network and its card.
+
+    Attributes
+    ----------
+    net : UNet
+        On the CPU, float32, in evaluation mode.
+    card : dict or None
+        What `save_network` was given; None for checkpoints and the authors' files, which have none.
+    name : str
+        Where it was read from.
+    """
+
+    net: UNet
+    card: dict | None
+    name: str
+
+    @property
+    def scale(self) -> float:
+        """Factor by which images are resized before the network sees them; a network without a card has none."""
+        return _stated(self)["scale"]
+
+
 def load_network(name_or_path: str | os.PathLike) -> UNet:
     """Return a trained network, ready to predict: float32, in evaluation mode, on the CPU.
 
@@ -74,13 +97,7 @@ def load_network(name_or_path: str | os.PathLike) -> UNet:
     ValueError
         If the file is damaged, of another kind, or a checkpoint that cannot predict yet.
     """
-    path = find_network(name_or_path)
-    if path.suffix == ".caffemodel":
-        return load_caffemodel(path)
-    if read_metadata(path).get("format") == CHECKPOINT_FORMAT:
-        return _build(path, *_read_checkpoint(path)).eval()
-    tensors, metadata = _read(path)
-    return _build(path, tensors, metadata).eval()
+    return read_network(name_or_path).net
 
 
 def network_card(name_or_path: str | os.PathLike) -> dict:
@@ -98,10 +115,18 @@ def network_card(name_or_path: str | os.PathLike) -> dict:
     ValueError
         If the file is damaged or has no card.
     """
+    return _stated(read_network(name_or_path))
+
+
+def read_network(name_or_path: str | os.PathLike) -> TrainedNetwork:
+    """Return network and card together, from one reading of the file; parameters and errors as `load_network`."""
     path = find_network(name_or_path)
-    if path.suffix == ".caffemodel" or read_metadata(path).get("format") == CHECKPOINT_FORMAT:
-        raise ValueError(f"{path} has no card, so the scale of its images is not known; state it yourself (scale=...)")
-    return json.loads(_read(path)[1]["card"])
+    if path.suffix == ".caffemodel":
+        return TrainedNetwork(load_caffemodel(path), None, str(path))
+    if read_metadata(path).get("format") == CHECKPOINT_FORMAT:
+        return TrainedNetwork(_build(path, *_read_checkpoint(path)).eval(), None, str(path))
+    tensors, metadata = read_tensors(path, format=FORMAT, what="a network that save_network wrote")
+    return TrainedNetwork(_build(path, tensors, metadata).eval(), json.loads(metadata["card"]), str(path))
 
 
 def write_card(path: str | os.PathLike) -> Path:
@@ -113,9 +138,10 @@ def write_card(path: str | os.PathLike) -> Path:
         As `network_card`.
     """
     path = Path(path)
-    text = card_text(network_card(path), load_network(path), file=path.name, sha256=sha256_of(path))
+    trained = read_network(path)
+    text = card_text(_stated(trained), trained.net, file=path.name, sha256=sha256_of(path))
     target = path.with_suffix(".md")
-    target.write_text(text, encoding="utf-8")
+    write_text(target, text)
     return target
 
 
@@ -141,10 +167,12 @@ def find_network(name_or_path: str | os.PathLike) -> Path:
     )
 
 
-def sha256_of(path: Path) -> str:
-    """Return the sha256 of a file, as hexadecimal text."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _stated(trained: TrainedNetwork) -> dict:
+    if trained.card is None:
+        raise ValueError(
+            f"{trained.name} has no card, so the scale of its images is not known; state it yourself (scale=...)"
+        )
+    return trained.card
 
 
 def _as_float16(net: UNet) -> dict[str, Tensor]:
@@ -156,10 +184,6 @@ def _as_float16(net: UNet) -> dict[str, Tensor]:
                 "NaN. Train again with a smaller learning rate"
             )
     return tensors
-
-
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    return read_tensors(path, format=FORMAT, what="a network that save_network wrote")
 
 
 def _read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

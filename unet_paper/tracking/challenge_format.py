@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +21,7 @@ import numpy as np
 import tifffile
 
 from unet_paper.datasets.image_sequence import numbered_files, read_stack, refuse_gaps
+from unet_paper.files import replacing_folder
 from unet_paper.tracking.linking import Tracks, check_tracks
 
 LARGEST = np.iinfo(np.uint16).max
@@ -35,7 +35,7 @@ def write_tracks(folder: str | os.PathLike, tracks: Tracks, *, force: bool = Fal
     Parameters
     ----------
     folder : path
-        The folder to make, by custom the film's name and `_RES`, such as `01_RES`.
+        The folder to make, by custom the name of the sequence and `_RES`, such as `01_RES`.
     tracks : Tracks
         What to write.
     force : bool
@@ -110,14 +110,25 @@ def write_mask(path: Path, labels: np.ndarray) -> None:
     if low < 0 or high > LARGEST:
         wrong = low if low < 0 else high
         raise ValueError(
-            f"{path.name} would hold the label {wrong}; 16 bit hold 0 to {LARGEST}: cut the film into parts"
+            f"{path.name} would hold the label {wrong}; 16 bit hold 0 to {LARGEST}: cut the sequence into parts"
         )
     tifffile.imwrite(path, labels.astype(np.uint16), photometric="minisblack", compression="lzw")
 
 
+def write_map(path: Path, probability: np.ndarray) -> None:
+    """Write a probability map (H, W) as float32 TIFF, losslessly compressed."""
+    tifffile.imwrite(path, probability, photometric="minisblack", compression="zlib")
+
+
 def mask_name(number: int, last: int) -> str:
-    """Return `mask007.tif`; four digits where the film's `last` number needs them, so that names sort like numbers."""
+    """Return `mask007.tif`; four digits where the sequence's `last` number needs them: names sort like numbers."""
     return f"mask{number:0{max(3, len(str(last)))}d}.tif"
+
+
+def result_folder(frames: Path, output: Path) -> Path:
+    """Return where the result of an image sequence goes: `01` and `cells.tif` give `01_RES` and `cells_RES`."""
+    frames = frames.resolve()
+    return output / f"{frames.name if frames.is_dir() else frames.stem}_RES"
 
 
 @contextmanager
@@ -125,19 +136,8 @@ def new_folder(folder: str | os.PathLike, *, force: bool = False) -> Iterator[Pa
     """Give a folder to write into, which takes its place under `folder` if all goes well, and vanishes if not."""
     folder = Path(folder).resolve()
     refuse_overwriting(folder, force=force)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished, replaced = (folder.with_name(f".{folder.name}.{os.getpid()}.{end}") for end in ("part", "old"))
-    unfinished.mkdir()
-    try:
+    with replacing_folder(folder) as unfinished:
         yield unfinished
-        if folder.exists():
-            folder.rename(replaced)
-        unfinished.rename(folder)
-    finally:
-        if replaced.exists() and not folder.exists():
-            replaced.rename(folder)
-        for leftover in (unfinished, replaced):
-            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def refuse_overwriting(folder: Path, *, force: bool) -> None:

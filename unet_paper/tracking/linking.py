@@ -15,9 +15,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from skimage.metrics import contingency_table
 
-from unet_paper.arrays import check_labels
+from unet_paper.arrays import check_labels, overlaps
 
 
 @dataclass(frozen=True)
@@ -192,9 +191,9 @@ def _pairs(before: np.ndarray, cells: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
     They are the intersection over union, and the part of the later cell that lies on the earlier one.
     """
-    table = contingency_table(before, cells, sparse_type="array").tocoo()
-    both = (table.row > 0) & (table.col > 0)
-    old, new, shared = table.row[both], table.col[both], table.data[both]  # (P,) each
+    table = overlaps(before, cells)
+    both = (table.reference > 0) & (table.result > 0)
+    old, new, shared = table.reference[both], table.result[both], table.pixels[both]  # (P,) each
     size_before, size = np.bincount(before.ravel())[old], np.bincount(cells.ravel())[new]  # (P,) px
     return old, new, shared / (size_before + size - shared), shared / size
 

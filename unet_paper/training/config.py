@@ -13,8 +13,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
+from unet_paper.arrays import check_choice
+from unet_paper.model import PRECISIONS
+
 OPTIMISERS = ("sgd", "adam")
-PRECISIONS = ("float32", "bfloat16")
 SCHEDULES = ("constant", "cosine")
 
 
@@ -208,9 +210,7 @@ def configuration_table(configs: Sequence[TrainConfig]) -> str:
 def _check_choices(config: TrainConfig) -> None:
     choices = {"optimiser": OPTIMISERS, "precision": PRECISIONS, "schedule": SCHEDULES}
     for name, allowed in choices.items():
-        value = getattr(config, name)
-        if value not in allowed:
-            raise ValueError(f"{name} is {value!r}; choose one of {', '.join(map(repr, allowed))}")
+        check_choice(getattr(config, name), allowed, name=name)
 
 
 def _check_numbers(config: TrainConfig) -> None:

@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 from unet_paper.arrays import IGNORE
 from unet_paper.datasets.dataset import Dataset
+from unet_paper.metrics.maps import WARPING_THRESHOLDS, above
 from unet_paper.overlap_tile import predict_scores
 from unet_paper.training.checkpoint import check_target, restore_checkpoint, save_checkpoint
 from unet_paper.training.config import TrainConfig, learning_rate_at
@@ -32,7 +33,6 @@ from unet_paper.training.step import ReplayedStep, Step, gpu_settings, make_opti
 from unet_paper.training.tiles import Batch, TrainingTiles, check_pair, input_scales, mixed_seed, prepare_tiles
 
 REPORT_EVERY = {"cpu": 10, "cuda": 100}  # steps between two looks at the loss: at each one a GPU runs out of work
-THRESHOLDS = np.arange(10, dtype=np.float32) / 10  # the ten levels of the EM challenge
 EVALUATION_TILE = 572  # px; legal at every depth up to 5, and quicker than many small training tiles
 
 
@@ -173,12 +173,12 @@ def held_out_counts(net: nn.Module, images: np.ndarray, labels: np.ndarray, *, t
     Tensor
         (11,) float64: differing pixels at each of the ten thresholds, then the number of annotated pixels.
     """
-    counts = torch.zeros(len(THRESHOLDS) + 1, dtype=torch.float64)
+    counts = torch.zeros(len(WARPING_THRESHOLDS) + 1, dtype=torch.float64)
     for image, truth in zip(images, labels, strict=True):
         scores = torch.from_numpy(predict_scores(net, image, tile=tile, precision=precision, progress=False))
         cell = scores.softmax(dim=0)[1].numpy()  # (H, W)
         known = truth != IGNORE
-        differ = [np.count_nonzero(((cell > threshold) != (truth > 0)) & known) for threshold in THRESHOLDS]
+        differ = [np.count_nonzero((above(cell, threshold) != (truth > 0)) & known) for threshold in WARPING_THRESHOLDS]
         counts += torch.tensor([*differ, np.count_nonzero(known)], dtype=torch.float64)
     return counts
 
@@ -262,7 +262,7 @@ class _Run:
         *differing, annotated = self.group.sum(counts.to(self.group.device)).tolist()
         best = int(np.argmin(differing))
         self.history.seconds = time.perf_counter() - self.started
-        entry = Validation(done, self.history.seconds, differing[best] / annotated, best / len(THRESHOLDS))
+        entry = Validation(done, self.history.seconds, differing[best] / annotated, float(WARPING_THRESHOLDS[best]))
         self.history.validation.append(entry)
 
     def standardised(self, images: np.ndarray) -> np.ndarray:

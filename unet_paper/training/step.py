@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, Optimizer
 
 from unet_paper.loss import weighted_cross_entropy
+from unet_paper.model import autocast
 from unet_paper.training.config import TrainConfig
 from unet_paper.training.tiles import Batch
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 WARM_UP = 3  # steps before recording: the optimiser makes its state, cuDNN tries out its convolutions
 
 
@@ -91,7 +91,7 @@ class Step:
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, 1, tile, tile) -> scores (B, K, out, out)."""
-        with torch.autocast(image.device.type, DTYPES[self.precision], enabled=self.precision != "float32"):
+        with autocast(image.device, self.precision):
             return self.model(image)
 
     def backward(self, loss: Tensor) -> None:

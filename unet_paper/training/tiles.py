@@ -14,6 +14,7 @@ from unet_paper.augmentation import Augmentation, elastic_std_of
 from unet_paper.cells import connected_cells
 from unet_paper.datasets.dataset import Dataset
 from unet_paper.training.config import TrainConfig, tile_at
+from unet_paper.weight_maps import separate_touching, weight_map
 
 Batch = tuple[Tensor, Tensor, Tensor]  # (B, 1, tile, tile), (B, out, out), (B, out, out)
 
@@ -137,8 +138,6 @@ def separated_objects(labels: np.ndarray) -> np.ndarray:
     numpy.ndarray
         (H, W) int32, 0 background, 1..n objects, `IGNORE` where it was.
     """
-    from unet_paper.weight_maps import separate_touching  # here: it brings numba's compiler
-
     return separate_touching(labels) if labels.max() > 1 else connected_cells(labels)
 
 
@@ -212,8 +211,6 @@ def mixed_seed(*numbers: int) -> int:
 
 
 def _eq2(objects: np.ndarray, config: TrainConfig) -> np.ndarray:
-    from unet_paper.weight_maps import weight_map  # here: it brings numba's compiler
-
     return weight_map(objects, w0=config.w0, sigma=config.sigma, balance=config.balance)
 
 
