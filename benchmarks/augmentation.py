@@ -49,7 +49,7 @@ def measure(*, quick: bool = False, rounds: int = 9, install: bool = False) -> d
     quick : bool
         A small triple.
     rounds : int
-        Turns of each way.
+        How often each way is timed.
     install : bool
         Install `elasticdeform` for the time of the run. Without, and without UNET_PAPER_ELASTICDEFORM_PYTHON, its
         comparison has no time for it.

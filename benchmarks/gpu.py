@@ -150,8 +150,8 @@ def measure_prediction(device: torch.device, size: Size, sections: Dataset) -> d
     """Time the segmentation of one section in one tile: the network once, and the paper's 7 rotations."""
     image, net = sections.images[0], network(size).to(device)
     whole = net.legal_size_for(image.shape[0])  # one tile for the section
-    turned = net.legal_size_for(int(np.ceil(2**0.5 * max(image.shape))))  # one tile for a rotated one
-    ways = {"once": (1, whole), "7 rotations": (7, turned)}
+    rotated = net.legal_size_for(int(np.ceil(2**0.5 * max(image.shape))))  # one tile for a rotated one
+    ways = {"once": (1, whole), "7 rotations": (7, rotated)}
     return {
         f"{name}, {precision}": fastest(net, image, device, rotations=rotations, tile=tile, precision=precision)
         for name, (rotations, tile) in ways.items()

@@ -42,7 +42,7 @@ def measure(*, quick: bool = False, rounds: int = 5) -> dict:
     quick : bool
         A small part of a generated section.
     rounds : int
-        Turns of each way.
+        How often each way is timed.
 
     Returns
     -------

@@ -35,7 +35,7 @@ def measure(*, quick: bool = False, rounds: int = 5, network: str | os.PathLike 
     quick : bool
         A small tile, a narrow network, and no trained one unless `network` names it.
     rounds : int
-        Turns of each way.
+        How often each way is timed.
     network : str or path, optional
         A trained network, by name or file, as `unet_paper.load_network` takes it. Default: "em", where it is present.
 

@@ -36,7 +36,7 @@ def table(record: dict) -> str:
     """Return the comparisons of a record as a table to read in a terminal."""
     machine = record["machine"]
     lines = [f"{machine['cpu']}, {machine['cores']} cores, load {machine['load_before']}, {machine['date']}"]
-    for row in (row for room in record["rooms"].values() for row in room["comparisons"]):
+    for row in (row for part in record["rooms"].values() for row in part["comparisons"]):
         lines += ["", f"{row['what']} ({row['how']})", f"    {times(row)}"]
         lines += [f"    {row['apart_in']}: {row['apart']:.2g}"] if row["apart"] is not None else []
         lines += [f"    goal: {row['goal']}: {VERDICTS[row['met']]}"] if row["goal"] else []

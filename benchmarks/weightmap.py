@@ -26,7 +26,7 @@ def measure(*, quick: bool = False, rounds: int = 5) -> dict:
     quick : bool
         A small part of a generated section, and few cells: seconds instead of half a minute.
     rounds : int
-        Turns of each way.
+        How often each way is timed.
 
     Returns
     -------

@@ -14,4 +14,4 @@ import pytest
 REAL = Path(os.environ.get("UNET_PAPER_DATA", "/nonexistent"))
 _REASON = "the images may not be redistributed: run python -m unet_paper fetch {}, then set UNET_PAPER_DATA"
 needs_sections = pytest.mark.skipif(not (REAL / "isbi2012").is_dir(), reason=_REASON.format("isbi2012"))
-needs_films = pytest.mark.skipif(not (REAL / "ctc").is_dir(), reason=_REASON.format("dic-hela and phc-u373"))
+needs_sequences = pytest.mark.skipif(not (REAL / "ctc").is_dir(), reason=_REASON.format("dic-hela and phc-u373"))

@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from unet_paper import IGNORE
-from unet_paper.arrays import nearest_index, resize_image, resize_labels, scaled_size
+from unet_paper.arrays import (
+    check_choice,
+    check_probability,
+    nearest_index,
+    overlaps,
+    resize_image,
+    resize_labels,
+    scaled_size,
+    unit_range,
+)
 from unet_paper.datasets import Dataset
 
 
@@ -57,3 +66,28 @@ def test_a_data_set_keeps_image_and_labels_aligned():
     assert np.array_equal(half.images[0] > 0.5, half.labels[0] == 3)
     assert half.source == "Drawn by hand. Resized by 0.5."
     assert dataset.rescaled(1) is dataset
+
+
+@pytest.mark.parametrize(("kind", "full"), [(np.uint8, 255), (np.uint16, 65535)])
+def test_every_grey_value_is_the_nearest_float32_to_its_share(kind, full):
+    values = np.arange(full + 1).astype(kind)
+    expected = [np.float32(value / full) for value in range(full + 1)]
+    np.testing.assert_array_equal(unit_range(values, name="a"), expected)
+
+
+def test_a_choice_that_there_is_not_is_named_with_those_there_are():
+    assert check_choice("b", ("a", "b"), name="letter") == "b"
+    with pytest.raises(ValueError, match="letter is 'c'; choose one of 'a', 'b'"):
+        check_choice("c", ("a", "b"), name="letter")
+
+
+def test_overlaps_count_shared_pixels_of_every_pair():
+    found = overlaps(np.array([[0, 1, 1], [0, 2, 1]]), np.array([[5, 5, 0], [0, 5, 5]]))
+    rows = list(zip(found.reference.tolist(), found.result.tolist(), found.pixels.tolist(), strict=True))
+    assert rows == [(0, 0, 1), (0, 5, 1), (1, 0, 1), (1, 5, 2), (2, 5, 1)]
+
+
+@pytest.mark.parametrize("bad", [1.5, -0.25])
+def test_what_is_no_probability_is_refused(bad):
+    with pytest.raises(ValueError, match=rf"values from .*{bad}.*outside \[0, 1\]; .* not scores"):
+        check_probability(np.array([[0.5, bad]]), ranks=(2,))

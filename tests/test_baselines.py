@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from unet_paper import UNet
+from unet_paper.analysis.operations import count_operations
 from unet_paper.baselines.padded import (
     PaddedUNet,
     distance_to_seam,
@@ -15,7 +16,7 @@ from unet_paper.baselines.padded import (
     reach_of_zeros,
     relative_difference,
 )
-from unet_paper.baselines.sliding_window import SlidingWindowNet, count_operations, shared_share, windows_around
+from unet_paper.baselines.sliding_window import SlidingWindowNet, shared_share, windows_around
 from unet_paper.overlap_tile import predict_scores
 
 

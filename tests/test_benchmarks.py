@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 import pytest
 
 from benchmarks import network
-from benchmarks.__main__ import ROOMS, main
+from benchmarks.__main__ import PARTS, main
 from benchmarks.comparison import Comparison, medians
 from benchmarks.record import table
 from unet_paper.experiments import results_folder
@@ -88,7 +88,7 @@ def test_tasks_take_turns_after_a_first_call_that_does_not_count():
 
 
 def test_record_has_all_rooms_and_every_row_has_all_it_promises(record):
-    assert list(record["rooms"]) == list(ROOMS)
+    assert list(record["rooms"]) == list(PARTS)
     promised = {field.name for field in fields(Comparison)} | {"ratio", "goal", "met"}
     for row in rows_of(record):
         assert row.keys() == promised

@@ -14,7 +14,7 @@ from tests.training.tiny import CONFIG
 from unet_paper import IGNORE, load_network
 from unet_paper.cli import main
 from unet_paper.datasets import synthetic_cells, synthetic_em
-from unet_paper.experiments import EXPERIMENTS, Experiment, plan, read_records, run
+from unet_paper.experiments import EXPERIMENTS, Experiment, over_folds, plan, read_records, run
 from unet_paper.experiments.plan import GPU, load_fold
 from unet_paper.experiments.publish import publish
 from unet_paper.files import write_json
@@ -23,7 +23,7 @@ from unet_paper.training import TrainConfig
 
 TINY = replace(CONFIG, tile=188 + 16, steps=2, warmup_steps=0, validate_every=0, checkpoint_every=0)
 
-TINY_SHIPPED = Experiment("tiny", "em", TINY, base_channels=1, ships=True)
+TINY_PUBLISHED = Experiment("tiny", "em", TINY, base_channels=1, published=True)
 
 
 def em_fold(task: str, fold: int, *, root=None):
@@ -31,7 +31,7 @@ def em_fold(task: str, fold: int, *, root=None):
     return sections.subset([0, 1]), sections.subset([2])
 
 
-def film_fold(task: str, fold: int, *, root=None):
+def sequence_fold(task: str, fold: int, *, root=None):
     frames = synthetic_cells(3, (96, 96), style="dic", generator=np.random.default_rng(0))
     return frames.subset([0, 1]), frames.subset([2])
 
@@ -67,7 +67,7 @@ def test_em_folds_hold_out_contiguous_blocks_that_cover_the_stack(monkeypatch):
         assert sorted(learn.frames + held_out.frames) == list(range(30))
 
 
-def test_film_folds_swap_the_sequences(monkeypatch):
+def test_sequence_folds_swap_the_sequences(monkeypatch):
     monkeypatch.setattr(plan, "load_cell_tracking", lambda name, sequence, root: (name, sequence))
     assert load_fold("u373", 0) == (("PhC-C2DH-U373", 1), ("PhC-C2DH-U373", 2))
     assert load_fold("dic-hela", 1) == (("DIC-C2DH-HeLa", 2), ("DIC-C2DH-HeLa", 1))
@@ -89,7 +89,7 @@ def run_tiny(monkeypatch, tmp_path):
     """Return a function that runs a tiny experiment on generated images and returns its record."""
 
     def run_it(task: str, **settings) -> dict:
-        monkeypatch.setattr(run, "load_fold", em_fold if task == "em" else film_fold)
+        monkeypatch.setattr(run, "load_fold", em_fold if task == "em" else sequence_fold)
         tiny = Experiment("tiny", task, TINY, base_channels=1, **settings)
         return run.run_fold(tiny, 0, results=tmp_path, networks=tmp_path, device=torch.device("cpu"), progress=False)
 
@@ -113,13 +113,13 @@ def test_a_run_leaves_a_record_and_a_network_that_belong_together(run_tiny, tmp_
 
 def test_publishing_puts_record_network_and_card_where_the_book_reads_them(run_tiny, tmp_path):
     made, results = run_tiny("em"), tmp_path / "data" / "results"
-    written = publish(replace(TINY_SHIPPED, folds=(0,)), 0, runs=tmp_path, results=results)
+    written = publish(replace(TINY_PUBLISHED, folds=(0,)), 0, runs=tmp_path, results=results)
     assert [path.name for path in written] == ["tiny-fold0.json", "em.safetensors", "em.md"]
     assert made["network"]["sha256"] in written[2].read_text()
     assert written[1] == tmp_path / "data" / "models" / "em.safetensors"
-    assert len(publish(replace(TINY_SHIPPED, ships=False), 0, runs=tmp_path, results=results)) == 1
+    assert len(publish(replace(TINY_PUBLISHED, published=False), 0, runs=tmp_path, results=results)) == 1
     with pytest.raises(FileNotFoundError, match=r"tiny-fold1\.json does not exist"):
-        publish(TINY_SHIPPED, 1, runs=tmp_path, results=results)
+        publish(TINY_PUBLISHED, 1, runs=tmp_path, results=results)
 
 
 def test_a_finished_run_is_not_trained_again_and_gives_the_same_scores(run_tiny):
@@ -171,3 +171,14 @@ def test_the_command_lists_runs_and_refuses(capsys, tmp_path):
     assert "no experiment called em-tiny" in capsys.readouterr().err
     assert main(["reproduce", "em-narrow", "--data", str(tmp_path), "--output", str(tmp_path / "runs")]) == 2
     assert "python -m unet_paper fetch isbi2012" in capsys.readouterr().err
+
+
+def test_over_folds_weighs_seg_by_cells_and_sums_counts():
+    records = [
+        {"scores": {"none": {"seg": 0.5, "merged": 2, "reference_cells": 1}}},
+        {"scores": {"none": {"seg": 0.9, "merged": 3, "reference_cells": 3}}},
+    ]
+    assert over_folds(records, "seg") == pytest.approx(0.8)
+    assert over_folds(records, "merged") == 5
+    with pytest.raises(ValueError, match="there is no record"):
+        over_folds([], "seg")

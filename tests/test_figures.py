@@ -149,7 +149,7 @@ def test_every_annotated_cell_has_an_outline_of_its_own_even_if_it_touches():
     assert len(axes.collections) == 2
 
 
-def test_figure_4_has_a_row_per_film_with_the_annotation_on_the_right_only():
+def test_figure_4_has_a_row_per_sequence_with_the_annotation_on_the_right_only():
     figure = plot_cells({"one": (FRAME, CELLS, CELLS), "two": (FRAME, CELLS, np.zeros_like(CELLS))})
     assert [len(panel.collections) for panel in figure.axes] == [0, 2, 0, 0]
 

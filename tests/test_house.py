@@ -155,7 +155,7 @@ def test_every_public_name_is_there_and_listed(package):
 
 def test_importing_the_package_loads_nothing_else():
     heavy = "{'torch', 'numba', 'matplotlib', 'scipy', 'skimage'}"
-    code = f"import sys, unet_paper as up; dir(up); print(sorted({heavy} & set(sys.modules)))"
+    code = f"import sys, unet_paper as up, unet_paper.cli; dir(up); print(sorted({heavy} & set(sys.modules)))"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"
 

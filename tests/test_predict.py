@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from unet_paper import predict
 from unet_paper.model import UNet
-from unet_paper.predict import fits_one_tile, predict_probability, rotated_size
+from unet_paper.predict import cell_maps, fits_one_tile, predict_probability, rotated_size
 
 
 class Pixelwise(nn.Module):
@@ -191,3 +191,9 @@ def test_a_gpu_averages_as_the_cpu_does(tile):
     image, how = smooth_image(300, 280), {"rotations": 7, "flips": True, "tile": tile}
     on_cpu = predict_probability(net, image, **how)
     np.testing.assert_allclose(predict_probability(net, image, device="cuda", **how), on_cpu, atol=1e-3)  # TF32
+
+
+def test_cell_maps_are_class_1_of_every_image():
+    images = np.random.default_rng(0).random((2, 20, 30), dtype=np.float32)
+    expected = [predict_probability(Pixelwise(), image, rotations=2)[1] for image in images]
+    np.testing.assert_array_equal(cell_maps(Pixelwise(), images, rotations=2), expected)

@@ -13,11 +13,12 @@ import tifffile
 import torch
 from torch import nn
 
-from tests.challenge_films import challenge_finds_it_valid
+import unet_paper as up
+from tests.challenge_sequences import challenge_finds_it_valid
 from unet_paper.cli import main
 from unet_paper.datasets import synthetic_cells
 from unet_paper.model import UNet
-from unet_paper.networks.library import save_network
+from unet_paper.networks.library import TrainedNetwork, read_network, save_network
 from unet_paper.tracking.challenge_format import read_tracks
 from unet_paper.tracking.linking import link, within_field
 
@@ -52,7 +53,7 @@ def network(tmp_path_factory):
 
 
 @pytest.fixture
-def film(tmp_path):
+def sequence(tmp_path):
     """Return a folder `01` of 3 frames, 40 x 60 px: a large cell moves right, a small one comes late, a speck stays."""
     frames = np.full((3, 40, 60), 20, np.uint8)
     for time, frame in enumerate(frames):
@@ -69,13 +70,13 @@ def names(folder) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_segment_writes_a_mask_per_frame(film, network, capsys):
-    out = film.parent / "cells"
-    assert main(["segment", str(film), str(out), "--network", network, "--min-size", "20"]) == 0
+def test_segment_writes_a_mask_per_frame(sequence, network, capsys):
+    out = sequence.parent / "cells"
+    assert main(["segment", str(sequence), str(out), "--network", network, "--min-size", "20"]) == 0
     assert names(out) == ["mask000.tif", "mask001.tif", "mask002.tif"]
     for time in range(3):
         mask = tifffile.imread(out / f"mask{time:03d}.tif")
-        expected = tifffile.imread(film / f"t{time:03d}.tif") > 127
+        expected = tifffile.imread(sequence / f"t{time:03d}.tif") > 127
         expected[2:4, 50:52] = False  # the speck is no larger than 20 px
         assert mask.dtype == np.uint16
         np.testing.assert_array_equal(mask > 0, expected)
@@ -83,13 +84,13 @@ def test_segment_writes_a_mask_per_frame(film, network, capsys):
     assert re.match(r"3 frames, 5 cells, \d+\.\d s: .*cells\n", capsys.readouterr().out)
 
 
-def test_segment_keeps_maps_and_the_numbers_of_frames(film, network):
-    (film / "t001.tif").unlink()  # single images need not follow each other
-    out = film.parent / "cells"
-    assert main(["segment", str(film), str(out), "--network", network, "--probability"]) == 0
+def test_segment_keeps_maps_and_the_numbers_of_frames(sequence, network):
+    (sequence / "t001.tif").unlink()  # single images need not follow each other
+    out = sequence.parent / "cells"
+    assert main(["segment", str(sequence), str(out), "--network", network, "--probability"]) == 0
     assert names(out) == ["mask000.tif", "mask002.tif", "probability000.tif", "probability002.tif"]
     probability = tifffile.imread(out / "probability000.tif")
-    grey = tifffile.imread(film / "t000.tif") / 255
+    grey = tifffile.imread(sequence / "t000.tif") / 255
     assert probability.dtype == np.float32
     np.testing.assert_allclose(probability, 1 / (1 + np.exp(20 - 40 * grey)), atol=1e-5)
 
@@ -106,52 +107,71 @@ def test_segment_keeps_maps_and_the_numbers_of_frames(film, network):
         (["--min-size", "20", "--precision", "bfloat16"], 5),
     ],
 )
-def test_options(film, network, capsys, options, cells):
-    assert main(["segment", str(film), str(film.parent / "cells"), "--network", network, *options]) == 0
+def test_options(sequence, network, capsys, options, cells):
+    assert main(["segment", str(sequence), str(sequence.parent / "cells"), "--network", network, *options]) == 0
     assert f"3 frames, {cells} cells" in capsys.readouterr().out
 
 
-def test_advice_where_nothing_is_found(film, network, capsys):
+def test_advice_where_nothing_is_found(sequence, network, capsys):
     for command in ("segment", "track"):
-        assert main([command, str(film), str(film.parent / "out"), "--network", network, "--force"]) == 0
+        assert main([command, str(sequence), str(sequence.parent / "out"), "--network", network, "--force"]) == 0
         summary, advice = capsys.readouterr().out.splitlines()
         assert summary.startswith("3 frames, 0 cells")
         assert advice.startswith("No cell has more than 500 px above 0.5: try a smaller --min-size or --threshold")
-    assert names(film.parent / "out/01_RES") == ["mask000.tif", "mask001.tif", "mask002.tif", "res_track.txt"]
+    assert names(sequence.parent / "out/01_RES") == ["mask000.tif", "mask001.tif", "mask002.tif", "res_track.txt"]
 
 
-def test_the_scale_comes_from_the_card(film, tmp_path, capsys):
+def test_the_scale_comes_from_the_card(sequence, tmp_path, capsys):
     """At a hundredth of their size, all frames are one dark pixel: nothing is found."""
     path = tmp_path / "coarse.safetensors"
     save_network(path, brightness_network(), card=CARD | {"scores": {}, "scale": 0.01})
-    arguments = ["segment", str(film), str(tmp_path / "cells"), "--network", str(path), "--min-size", "20", "--force"]
+    arguments = [
+        "segment",
+        str(sequence),
+        str(tmp_path / "cells"),
+        "--network",
+        str(path),
+        "--min-size",
+        "20",
+        "--force",
+    ]
     assert main(arguments) == 0
     assert main([*arguments, "--scale", "1"]) == 0
     assert re.findall(r"3 frames, (\d) cells", capsys.readouterr().out) == ["0", "5"]
 
 
-def test_track_writes_the_challenges_layout(film, network, capsys):
-    assert main(["track", str(film), str(film.parent), "--network", network, "--min-size", "20"]) == 0
-    folder = film.parent / "01_RES"
+def test_track_writes_the_challenges_layout(sequence, network, capsys):
+    assert main(["track", str(sequence), str(sequence.parent), "--network", network, "--min-size", "20"]) == 0
+    folder = sequence.parent / "01_RES"
     assert names(folder) == ["mask000.tif", "mask001.tif", "mask002.tif", "res_track.txt"]
     assert (folder / "res_track.txt").read_text() == "1 0 2 0\n2 1 2 0\n"
     assert challenge_finds_it_valid(folder)
     assert re.match(r"3 frames, 5 cells, 2 tracks, \d+\.\d s: .*01_RES\n", capsys.readouterr().out)
 
 
-def test_track_takes_a_stack(film, network):
-    stack = film.parent / "film.tif"
-    frames = np.stack([tifffile.imread(path) for path in sorted(film.iterdir())])
+def test_track_takes_a_stack(sequence, network):
+    stack = sequence.parent / "sequence.tif"
+    frames = np.stack([tifffile.imread(path) for path in sorted(sequence.iterdir())])
     tifffile.imwrite(stack, frames, photometric="minisblack")
-    assert main(["track", str(stack), str(film.parent / "out"), "--network", network, "--min-size", "20"]) == 0
-    assert len(read_tracks(film.parent / "out/film_RES")) == 2
+    assert main(["track", str(stack), str(sequence.parent / "out"), "--network", network, "--min-size", "20"]) == 0
+    assert len(read_tracks(sequence.parent / "out/sequence_RES")) == 2
 
 
-def test_track_links_before_it_leaves_out_the_border(film, network):
+def test_track_links_before_it_leaves_out_the_border(sequence, network):
     """The cell is outside of the field at first; it is the same cell when it comes in."""
-    arguments = ["track", str(film), str(film.parent), "--network", network, "--min-size", "20", "--border", "18"]
+    arguments = [
+        "track",
+        str(sequence),
+        str(sequence.parent),
+        "--network",
+        network,
+        "--min-size",
+        "20",
+        "--border",
+        "18",
+    ]
     assert main(arguments) == 0
-    assert read_tracks(film.parent / "01_RES").table.tolist() == [[1, 1, 2, 0]]
+    assert read_tracks(sequence.parent / "01_RES").table.tolist() == [[1, 1, 2, 0]]
 
 
 def test_track_links_masks(tmp_path):
@@ -175,33 +195,35 @@ def test_divisions_and_border_of_masks(tmp_path):
     masks = np.zeros((2, 6, 12), np.uint16)
     masks[0, 2:4, 1:8], masks[1, 2:4, 1:4], masks[1, 2:4, 5:8] = 9, 9, 4
     masks[:, 0, 0] = 1
-    tifffile.imwrite(tmp_path / "film.tif", masks)
-    assert main(["track", str(tmp_path / "film.tif"), str(tmp_path), "--masks", "--divisions", "--border", "1"]) == 0
-    tracks, expected = read_tracks(tmp_path / "film_RES"), within_field(link(masks, divisions=True), 1)
+    tifffile.imwrite(tmp_path / "sequence.tif", masks)
+    assert (
+        main(["track", str(tmp_path / "sequence.tif"), str(tmp_path), "--masks", "--divisions", "--border", "1"]) == 0
+    )
+    tracks, expected = read_tracks(tmp_path / "sequence_RES"), within_field(link(masks, divisions=True), 1)
     np.testing.assert_array_equal(tracks.table, expected.table)
     assert sorted(tracks.table[:, 3].tolist()) == [0, 2, 2]
 
 
-def test_results_are_replaced_only_with_force(film, network, capsys):
-    for command, out in (("segment", film.parent / "cells"), ("track", film.parent)):
-        arguments = [command, str(film), str(out), "--network", network, "--min-size", "20"]
+def test_results_are_replaced_only_with_force(sequence, network, capsys):
+    for command, out in (("segment", sequence.parent / "cells"), ("track", sequence.parent)):
+        arguments = [command, str(sequence), str(out), "--network", network, "--min-size", "20"]
         assert [main(arguments), main(arguments), main([*arguments, "--force"])] == [0, 2, 0]
         assert "is not empty (mask000.tif, ...); name another folder, or say --force" in capsys.readouterr().err
 
 
-def test_a_failed_run_leaves_nothing(film, network, capsys):
-    tifffile.imwrite(film / "t002.tif", np.zeros((5, 5), np.uint8))
+def test_a_failed_run_leaves_nothing(sequence, network, capsys):
+    tifffile.imwrite(sequence / "t002.tif", np.zeros((5, 5), np.uint8))
     for command in ("segment", "track"):
-        assert main([command, str(film), str(film.parent / "out"), "--network", network]) == 2
+        assert main([command, str(sequence), str(sequence.parent / "out"), "--network", network]) == 2
         assert "t002.tif is (5, 5) px uint8, t000.tif is (40, 60) px uint8" in capsys.readouterr().err
-    assert [path for path in (film.parent / "out").glob("**/*") if path.is_file()] == []
+    assert [path for path in (sequence.parent / "out").glob("**/*") if path.is_file()] == []
 
 
-def test_missing_frames(film, network, capsys):
-    (film / "t001.tif").unlink()
-    assert main(["track", str(film), str(film.parent), "--network", network]) == 2
+def test_missing_frames(sequence, network, capsys):
+    (sequence / "t001.tif").unlink()
+    assert main(["track", str(sequence), str(sequence.parent), "--network", network]) == 2
     assert "01 lacks the frames 1; cells cannot be followed across a gap" in capsys.readouterr().err
-    assert names(film.parent) == ["01"]
+    assert names(sequence.parent) == ["01"]
 
 
 @pytest.mark.parametrize(
@@ -216,20 +238,41 @@ def test_missing_frames(film, network, capsys):
         (["--network", "nothing"], "no network and no file called 'nothing'"),
     ],
 )
-def test_bad_options_give_one_line(film, network, capsys, options, message):
-    assert main(["track", str(film), str(film.parent), "--network", network, *options]) == 2
+def test_bad_options_give_one_line(sequence, network, capsys, options, message):
+    assert main(["track", str(sequence), str(sequence.parent), "--network", network, *options]) == 2
     (line,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("error: "))
     assert message in line
-    assert names(film.parent) == ["01"]
+    assert names(sequence.parent) == ["01"]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has the GPU whose absence is tested")
-def test_absent_gpu(film, network, capsys):
-    assert main(["segment", str(film), str(film.parent / "out"), "--network", network, "--device", "cuda"]) == 2
+def test_absent_gpu(sequence, network, capsys):
+    assert main(["segment", str(sequence), str(sequence.parent / "out"), "--network", network, "--device", "cuda"]) == 2
     assert "PyTorch finds no GPU here; say --device cpu" in capsys.readouterr().err
 
 
-def test_track_needs_a_network_or_masks(film, capsys):
+def test_track_needs_a_network_or_masks(sequence, capsys):
     with pytest.raises(SystemExit):
-        main(["track", str(film), str(film.parent)])
+        main(["track", str(sequence), str(sequence.parent)])
     assert "one of the arguments --network --masks is required" in capsys.readouterr().err
+
+
+def test_the_library_finds_what_the_commands_write(sequence, network):
+    images = [tifffile.imread(path) for path in sorted(sequence.iterdir())]
+    out = sequence.parent / "cells"
+    assert main(["segment", str(sequence), str(out), "--network", network, "--min-size", "20"]) == 0
+    written = [tifffile.imread(path) for path in sorted(out.iterdir())]
+    for net in (network, read_network(network), brightness_network()):  # a file, network and card, a network in memory
+        np.testing.assert_array_equal(up.segment(images, net, min_size=20, progress=False), written)
+    assert main(["track", str(sequence), str(sequence.parent), "--network", network, "--min-size", "20"]) == 0
+    tracks, expected = up.track(images, network, min_size=20, progress=False), read_tracks(sequence.parent / "01_RES")
+    np.testing.assert_array_equal(tracks.labels, expected.labels)
+    np.testing.assert_array_equal(tracks.table, expected.table)
+
+
+def test_a_network_without_a_card_needs_a_scale(tmp_path):
+    image = np.zeros((40, 60), np.uint8)
+    bare = TrainedNetwork(brightness_network(), None, "mine.caffemodel")
+    with pytest.raises(ValueError, match=r"mine\.caffemodel has no card, so the scale of its images is not known"):
+        up.segment([image], bare, progress=False)
+    assert up.segment([image], bare, scale=1.0, progress=False)[0].max() == 0

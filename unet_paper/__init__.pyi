@@ -41,6 +41,7 @@ from .networks import save_network as save_network
 from .overlap_tile import predict_scores as predict_scores
 from .own_images import segment as segment
 from .own_images import track as track
+from .predict import cell_maps as cell_maps
 from .predict import predict_probability as predict_probability
 from .tracking import link as link
 from .training import PAPER as PAPER

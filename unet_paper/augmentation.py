@@ -301,9 +301,9 @@ def rigid_positions(top_left: Tensor, angle: Tensor, steps: Tensor, size: tuple[
     Parameters
     ----------
     top_left : Tensor
-        (B, 2) position of the window in the source before it is turned about its own centre, in px: down, right.
+        (B, 2) position of the window in the source before it is rotated about its own centre, in px: down, right.
     angle : Tensor
-        (B,) in radians; positive turns the picture counter-clockwise.
+        (B,) in radians; positive rotates the picture counter-clockwise.
     steps : Tensor
         (B, 2) source pixels per pixel of the window along its vertical and horizontal axis: 1 leaves an axis, -1
         mirrors it, 0.5 shows the picture at twice its size.

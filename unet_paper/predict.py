@@ -12,7 +12,7 @@ Ronneberger, Fischer, Brox (2015), section 4, doi:10.1007/978-3-319-24574-4_28.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -89,13 +89,46 @@ def predict_probability(
         image = resize_image(image, scaled_size(size, scale))
     if standardise:
         image = standardised(image)
-    views = [(360 * turn / rotations, flip) for flip in (False, True)[: 1 + flips] for turn in range(rotations)]
+    views = [(360 * k / rotations, flip) for flip in (False, True)[: 1 + flips] for k in range(rotations)]
     with evaluating(net, device=device, precision=precision) as evaluate:
         whole = fits_one_tile(net, image.shape[1:], rotations=rotations, tile=tile)
         home = next(net.parameters()).device if whole else "cpu"
         read = partial(tiled_scores, net, evaluate, tile=tile, progress=progress)
         mean = _average(torch.from_numpy(np.ascontiguousarray(image)).to(home), views, read)
     return mean if scale == 1 else resize_image(mean, size).clip(0, 1)  # rounding may leave the range
+
+
+def cell_maps(
+    net: nn.Module,
+    images: Sequence,
+    *,
+    rotations: int = 1,
+    flips: bool = False,
+    scale: float = 1.0,
+    standardise: bool = False,
+    tile: int = 572,
+    device: str | torch.device | None = None,
+    precision: str = "float32",
+) -> np.ndarray:
+    """Return the probability of cell at every pixel of images of one size.
+
+    Parameters
+    ----------
+    net : UNet
+        The network.
+    images : sequence of array_like
+        N images of one size, as `predict_probability` takes them.
+    rotations, flips, scale, standardise, tile, device, precision
+        As in `predict_probability`.
+
+    Returns
+    -------
+    numpy.ndarray
+        (N, H, W) float32 in [0, 1]: class 1 of each map.
+    """
+    how = {"rotations": rotations, "flips": flips, "scale": scale, "standardise": standardise}
+    how |= {"tile": tile, "device": device, "precision": precision, "progress": False}
+    return np.stack([predict_probability(net, image, **how)[1] for image in images])
 
 
 def standardised(image: np.ndarray) -> np.ndarray:
@@ -124,7 +157,7 @@ def _average(image: Tensor, views: list[tuple[float, bool]], read: Callable[[Ten
 
 def fits_one_tile(net: nn.Module, size: Size, *, rotations: int, tile: int) -> bool:
     """Tell whether each of the evenly spaced rotations of an image of `size` (H, W) fits into one tile of `tile` px."""
-    sizes = (rotated_size(size, 360 * turn / rotations) for turn in range(rotations))
+    sizes = (rotated_size(size, 360 * k / rotations) for k in range(rotations))
     return max(side for size in sizes for side in size) <= net.output_size(tile) // net.stride * net.stride
 
 

@@ -11,14 +11,14 @@ import torch
 
 from benchmarks import gpu
 from tests.training.tiny import CONFIG, bright_squares, same_numbers, tiny_net
-from unet_paper.analysis.memory import kept_bytes, training_bytes
+from unet_paper.analysis.memory import kept_bytes, largest_tile, training_bytes
+from unet_paper.analysis.operations import step_flop
 from unet_paper.analysis.timing import (
     STAGES,
     compare_precisions,
     matrix_rate,
     measure_plain_step,
     measure_step,
-    step_flop,
     tf32,
 )
 from unet_paper.analysis.tracing import POOLING, trace
@@ -152,3 +152,12 @@ def test_without_a_gpu_the_benchmark_says_what_to_do(capsys, monkeypatch):
     with pytest.raises(SystemExit):
         gpu.main(["--quick", "--device", "cpu"])
     assert "--output" in capsys.readouterr().err
+
+
+def test_the_largest_tile_fits_and_the_next_legal_one_does_not():
+    net = UNet(base_channels=4)
+    side = largest_tile(net, 50e6)
+    assert net.is_legal_size(side)
+    assert training_bytes(net, side) <= 50e6 < training_bytes(net, side + net.stride)
+    with pytest.raises(ValueError, match="memory is 10 bytes; the smallest tile, 188 px, needs"):
+        largest_tile(net, 10)

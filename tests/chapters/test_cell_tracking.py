@@ -25,7 +25,7 @@ def test_the_better_of_dark_and_bright_is_the_threshold_to_beat(run_chapter):
     assert 0 < run_chapter("cell_tracking")["threshold_error"] <= 0.5
 
 
-def test_the_poorest_frame_is_67_of_the_real_film(run_chapter):
+def test_the_poorest_frame_is_67_of_the_real_sequence(run_chapter):
     glued = run_chapter("cell_tracking")
     if glued["is_real"]:
         assert (glued["poorest_frame"], glued["poorest_cells"]) == (67, 3)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.real_data import needs_films, needs_sections
+from tests.real_data import needs_sections, needs_sequences
 
 pytestmark = pytest.mark.book
 
@@ -54,7 +54,7 @@ def test_the_held_out_block_of_the_real_sections_is_annotated_differently(glued)
     assert (glued["rings_fewest"], glued["rings_training"], glued["rings_held_out"]) == pytest.approx((0, 0.75, 5))
 
 
-@needs_films
+@needs_sequences
 def test_real_frames(glued):
     assert (glued["frame"], glued["cells_annotated"], glued["cells_existing"]) == (67, 3, 18)
     assert (glued["frames_incomplete"], glued["frames_all"]) == (3, 9)

@@ -6,7 +6,7 @@ import pytest
 from harness import BOOK
 
 from unet_paper import UNet
-from unet_paper.analysis.timing import step_flop
+from unet_paper.analysis.operations import step_flop
 from unet_paper.experiments import EXPERIMENTS, results_folder
 
 pytestmark = pytest.mark.book

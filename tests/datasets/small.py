@@ -65,7 +65,7 @@ def em_registry(volumes: dict[str, np.ndarray], sources: list[dict]) -> dict:
     return {"small": entry}
 
 
-def write_film(root: Path, *, frames: dict[int, np.ndarray], **masks: dict[int, np.ndarray]) -> Path:
+def write_sequence(root: Path, *, frames: dict[int, np.ndarray], **masks: dict[int, np.ndarray]) -> Path:
     """Write a sequence 01 of the data set "Tiny"; masks by kind: gold, silver, markers."""
     places = {
         "gold": ("01_GT/SEG", "man_seg"),

@@ -1,4 +1,4 @@
-"""Films of cells: gold, silver and markers; cells that nobody annotated; folders that are incomplete."""
+"""Sequences of cells: gold, silver and markers; cells that nobody annotated; folders that are incomplete."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import tifffile
 
-from tests.datasets.small import write_film
-from tests.real_data import REAL, needs_films
+from tests.datasets.small import write_sequence
+from tests.real_data import REAL, needs_sequences
 from unet_paper.arrays import IGNORE
-from unet_paper.datasets import cell_frames, load_cell_tracking, mark_unannotated
+from unet_paper.datasets import cell_frames, forgotten_cells, load_cell_tracking, mark_unannotated
 from unet_paper.datasets.fetching import read_registry, verify_pixels
 
 # Three cells in a row. Gold knows the first, silver the first two, markers all three.
@@ -23,10 +23,10 @@ FULL = np.array([[7, 7, 0, -1, -1, 0, 0, 0], [7, 7, 0, -1, -1, 0, -1, 0]], np.in
 
 @pytest.fixture
 def root(tmp_path):
-    """Return a film of 4 frames, of which frame 2 has a gold mask."""
+    """Return a sequence of 4 frames, of which frame 2 has a gold mask."""
     frames = {number: np.full(GOLD.shape, 51 * number, np.uint8) for number in range(4)}
     silver, markers = (dict.fromkeys(frames, masks) for masks in (SILVER, MARKERS))
-    write_film(tmp_path, frames=frames, gold={2: GOLD}, silver=silver, markers=markers)
+    write_sequence(tmp_path, frames=frames, gold={2: GOLD}, silver=silver, markers=markers)
     return tmp_path
 
 
@@ -38,6 +38,10 @@ def test_gold_frames_with_unannotated_cells_ignored(root):
     np.testing.assert_array_equal(data.labels[0], FULL)
     assert data.name == "Tiny/01"
     assert data.is_real
+
+
+def test_forgotten_cells_have_a_silver_mask_that_no_gold_mask_touches(root):
+    assert forgotten_cells("Tiny", 1, root=root) == len({2})
 
 
 def test_silver_and_markers_cover_every_frame(root):
@@ -131,7 +135,7 @@ def test_wrong_rank_and_truncation(root):
 def test_unknown_arguments(root):
     with pytest.raises(ValueError, match="annotation is 'bronze'; choose one of 'gold', 'silver', 'markers'"):
         load_cell_tracking("Tiny", 1, annotation="bronze", root=root)
-    with pytest.raises(ValueError, match="sequence is 'first'; films are numbered"):
+    with pytest.raises(ValueError, match="sequence is 'first'; sequences are numbered"):
         load_cell_tracking("Tiny", "first", root=root)
     with pytest.raises(ValueError, match=r"no cell frames called Tiny/01; the paper's are DIC-C2DH-HeLa/01"):
         cell_frames("Tiny", 1, root=root)
@@ -147,14 +151,14 @@ def test_cell_frames_are_synthetic_where_absent(tmp_path, name, sequence, shape)
     assert "python -m unet_paper fetch" in data.source
 
 
-@needs_films
+@needs_sequences
 @pytest.mark.parametrize("name", ["dic-hela", "phc-u373"])
 def test_real_pixels(name):
     entry = read_registry()[name]
     verify_pixels(REAL / entry["folder"], entry["sha256"])
 
 
-@needs_films
+@needs_sequences
 def test_frame_67_has_3_of_18_cells():
     """The best known partial annotation: the rest of the cells must not count as background."""
     gold = cell_frames("DIC-C2DH-HeLa", 1, root=REAL)
@@ -166,7 +170,7 @@ def test_frame_67_has_3_of_18_cells():
     assert len(seen) == 18
 
 
-@needs_films
+@needs_sequences
 def test_all_34_gold_frames():
     assert sum(len(cell_frames("PhC-C2DH-U373", sequence, root=REAL)) for sequence in (1, 2)) == 34
     assert sum(len(cell_frames("DIC-C2DH-HeLa", sequence, root=REAL)) for sequence in (1, 2)) == 18

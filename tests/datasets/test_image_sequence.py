@@ -1,4 +1,4 @@
-"""Your own films: what is read, in which order, and what is refused with which words."""
+"""Your own sequences: what is read, in which order, and what is refused with which words."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ def folder(tmp_path):
 def test_frames_of_a_folder(folder):
     (folder / "notes.txt").write_text("not an image")
     (folder / "._t000.tif").write_text("what another system leaves behind")
-    film = load_image_sequence(folder)
-    assert film.images.dtype == np.float32
-    np.testing.assert_array_equal(film.images, FRAMES.astype(np.float32) / np.float32(255))
-    assert (film.name, film.frames, film.labels, film.is_real) == ("01", (0, 1, 2), None, True)
+    sequence = load_image_sequence(folder)
+    assert sequence.images.dtype == np.float32
+    np.testing.assert_array_equal(sequence.images, FRAMES.astype(np.float32) / np.float32(255))
+    assert (sequence.name, sequence.frames, sequence.labels, sequence.is_real) == ("01", (0, 1, 2), None, True)
 
 
 def test_order_is_by_number_and_not_by_letter(tmp_path):
     for number in range(9, 12):
         (tmp_path / f"exp7 well_B{number}.png").write_bytes(png_bytes(np.full((2, 3), number, np.uint8)))
-    film = load_image_sequence(tmp_path)
-    assert film.frames == (9, 10, 11)
-    np.testing.assert_array_equal(np.round(255 * film.images[:, 0, 0]), [9, 10, 11])
+    sequence = load_image_sequence(tmp_path)
+    assert sequence.frames == (9, 10, 11)
+    np.testing.assert_array_equal(np.round(255 * sequence.images[:, 0, 0]), [9, 10, 11])
 
 
 def test_a_stack_and_single_images(tmp_path):
-    (tmp_path / "film.tif").write_bytes(tiff_bytes(FRAMES.astype(np.uint16) * 257))
+    (tmp_path / "sequence.tif").write_bytes(tiff_bytes(FRAMES.astype(np.uint16) * 257))
     (tmp_path / "one.png").write_bytes(png_bytes(FRAMES[0]))
     (tmp_path / "one.tif").write_bytes(tiff_bytes(FRAMES[0]))
-    np.testing.assert_allclose(load_image_sequence(tmp_path / "film.tif").images, FRAMES / 255, atol=1e-7)
-    assert load_image_sequence(tmp_path / "film.tif").frames == (0, 1, 2)
+    np.testing.assert_allclose(load_image_sequence(tmp_path / "sequence.tif").images, FRAMES / 255, atol=1e-7)
+    assert load_image_sequence(tmp_path / "sequence.tif").frames == (0, 1, 2)
     for name in ("one.png", "one.tif"):
         np.testing.assert_allclose(load_image_sequence(tmp_path / name).images, FRAMES[:1] / 255, atol=1e-7)
 

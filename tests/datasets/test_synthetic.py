@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from unet_paper.datasets import synthetic_cells, synthetic_em
+from unet_paper.datasets import synthetic_cells, synthetic_em, synthetic_sequence
 from unet_paper.datasets.noise import smooth_noise
 
 
@@ -106,3 +106,11 @@ def test_smooth_noise_has_mean_0_and_variance_1_everywhere():
 def test_smooth_noise_is_smooth():
     field = smooth_noise((200,), 20.0, generator=np.random.default_rng(8))
     assert np.abs(np.diff(field)).max() < 0.25  # white noise jumps by more than 1
+
+
+def test_a_sequence_glides_so_that_every_cell_moves_alike_and_keeps_its_number():
+    sequence = synthetic_sequence(3, side=96, step=4, generator=np.random.default_rng(0))
+    assert sequence.images.shape == sequence.labels.shape == (3, 96, 96)
+    np.testing.assert_array_equal(sequence.labels[0, 4:, 4:], sequence.labels[1, :-4, :-4])
+    np.testing.assert_array_equal(sequence.images[0, 8:, 8:], sequence.images[2, :-8, :-8])
+    assert sequence.frames == (0, 1, 2)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from skimage.metrics import adapted_rand_error, variation_of_information
 
-from unet_paper.metrics import information_scores, pixel_agreement, rand_agreement
+from unet_paper.arrays import IGNORE
+from unet_paper.metrics import best_grey_threshold, information_scores, pixel_agreement, rand_agreement
 from unet_paper.metrics.agreement import Agreement
 
 SHAPES = st.tuples(st.integers(1, 8), st.integers(1, 8))
@@ -119,3 +120,15 @@ def test_bad_input_is_named():
         information_scores(np.ones((2, 2)), np.ones((2, 3)))
     with pytest.raises(ValueError, match="result has shape"):
         pixel_agreement(np.ones((2, 2)), np.ones((2, 3)))
+
+
+@pytest.mark.parametrize("bright", [True, False])
+def test_the_best_grey_threshold_knows_dark_and_bright_cells_and_skips_what_nobody_annotated(bright):
+    grey = np.array([[0.1, 0.2, 0.7, 0.9, 0.15]])
+    labels = np.array([[0, 0, 1, 1, IGNORE]])
+    found = best_grey_threshold(grey if bright else 1 - grey, labels, levels=[0.0, 0.5, 1.0])
+    assert found == (0.5, 0.0, bright)
+
+
+def test_a_threshold_cannot_part_what_is_equally_grey():
+    assert best_grey_threshold(np.full((1, 4), 0.5), [[0, 0, 0, 1]]).error == 0.25

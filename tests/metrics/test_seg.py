@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from unet_paper import IGNORE
-from unet_paper.metrics import det, match_cells, merged_cells, seg
+from unet_paper.metrics import det, match_cells, merged_cells, merged_labels, seg
 
 
 def test_perfect_result_under_other_names():
@@ -66,3 +66,10 @@ def test_one_result_cell_over_three_reference_cells_needs_two_cuts():
     result = np.array([[[5, 5, 5, 5, 5, 5]], [[1, 1, 0, 0, 2, 2]]])
     assert merged_cells(reference, result) == 2
     assert merged_cells(reference[1], result[1]) == 0
+
+
+def test_merged_labels_are_the_cells_that_cover_several():
+    reference = np.array([[1, 1, 0, 2, 2, 0, 3, 3]])
+    result = np.array([[7, 7, 7, 7, 7, 0, 4, 4]])
+    assert merged_labels(reference, result).tolist() == [7]
+    assert merged_labels(reference, reference).tolist() == []

@@ -1,4 +1,4 @@
-"""TRA: every operation by hand on films of one row of pixels, and py-ctcmetrics as an independent judge."""
+"""TRA: every operation by hand on sequences of one row of pixels, and py-ctcmetrics as an independent judge."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from tests.challenge_films import challenge_measures, disturbed, film, random_tracks, write_reference
+from tests.challenge_sequences import challenge_measures, disturbed, random_tracks, sequence, write_reference
 from unet_paper.metrics import det, tra, tracking_errors
 from unet_paper.tracking.challenge_format import write_tracks
 from unet_paper.tracking.linking import Tracks, link
 
-TWO = link(film("11.22", "11.22"))  # 4 cells and 2 links: 4 x 10 + 2 x 1.5 = 43 by hand
-MOTHER = link(film("1111", "22.3"), divisions=True)  # 3 cells and 2 links: 33 by hand
+TWO = link(sequence("11.22", "11.22"))  # 4 cells and 2 links: 4 x 10 + 2 x 1.5 = 43 by hand
+MOTHER = link(sequence("1111", "22.3"), divisions=True)  # 3 cells and 2 links: 33 by hand
 
 
 def counts(reference: Tracks, result: Tracks) -> dict[str, int]:
@@ -29,36 +29,36 @@ def test_perfect_tracks_under_other_numbers():
 
 def test_exchanged_cells():
     """Two links too many, two missing: 2 x 1 + 2 x 1.5."""
-    exchanged = Tracks(film("11.22", "22.11"), np.array([[1, 0, 1, 0], [2, 0, 1, 0]]))
+    exchanged = Tracks(sequence("11.22", "22.11"), np.array([[1, 0, 1, 0], [2, 0, 1, 0]]))
     assert counts(TWO, exchanged) == {"redundant_links": 2, "missing_links": 2}
     assert tra(TWO, exchanged) == 1 - 5 / 43
     assert tracking_errors(TWO, exchanged).det == 1
 
 
 def test_unlinked_cells():
-    alone = Tracks(film("11.22", "33.44"), np.array([[1, 0, 0, 0], [2, 0, 0, 0], [3, 1, 1, 0], [4, 1, 1, 0]]))
+    alone = Tracks(sequence("11.22", "33.44"), np.array([[1, 0, 0, 0], [2, 0, 0, 0], [3, 1, 1, 0], [4, 1, 1, 0]]))
     assert counts(TWO, alone) == {"missing_links": 2}
     assert tra(TWO, alone) == 1 - 3 / 43
 
 
 def test_merged_cells_need_a_cut_and_lose_their_links():
-    assert counts(TWO, link(film("11.22", "33333"))) == {"splits": 1, "missing_links": 2}
-    assert tra(TWO, link(film("11.22", "33333"))) == 1 - (5 + 3) / 43
+    assert counts(TWO, link(sequence("11.22", "33333"))) == {"splits": 1, "missing_links": 2}
+    assert tra(TWO, link(sequence("11.22", "33333"))) == 1 - (5 + 3) / 43
 
 
 def test_missed_and_invented_cells():
-    assert counts(TWO, link(film("11.22", "11.3."))) == {"missed": 1, "extra": 1, "missing_links": 1}
-    assert tra(TWO, link(film("11.22", "11.3."))) == 1 - (10 + 1 + 1.5) / 43
+    assert counts(TWO, link(sequence("11.22", "11.3."))) == {"missed": 1, "extra": 1, "missing_links": 1}
+    assert tra(TWO, link(sequence("11.22", "11.3."))) == 1 - (10 + 1 + 1.5) / 43
 
 
 def test_a_division_taken_for_a_move():
     """One daughter goes on as its mother: a link of the wrong kind; the other has no mother: a link missing."""
-    assert counts(MOTHER, link(film("1111", "22.3"))) == {"missing_links": 1, "wrong_links": 1}
-    assert tra(MOTHER, link(film("1111", "22.3"))) == 1 - (1.5 + 1) / 33
+    assert counts(MOTHER, link(sequence("1111", "22.3"))) == {"missing_links": 1, "wrong_links": 1}
+    assert tra(MOTHER, link(sequence("1111", "22.3"))) == 1 - (1.5 + 1) / 33
 
 
 def test_tra_is_never_negative():
-    assert tra(TWO, link(film(".....", "....."))) == 0
+    assert tra(TWO, link(sequence(".....", "....."))) == 0
     one_cell, eleven_others = np.zeros((2, 1, 1, 12), dtype=int)
     one_cell[..., 0], eleven_others[..., 1:] = 1, np.arange(1, 12)
     assert tra(link(one_cell), link(eleven_others)) == 0
@@ -72,7 +72,7 @@ def pairs():
 
 
 def test_the_challenges_measures_agree(pairs, tmp_path):
-    """Every one of the six counts, TRA and DET, on 25 random films in which all kinds of errors occur."""
+    """Every one of the six counts, TRA and DET, on 25 random sequences in which all kinds of errors occur."""
     ours = {"splits": "NS", "missed": "FN", "extra": "FP"}
     ours |= {"redundant_links": "ED", "missing_links": "EA", "wrong_links": "EC"}
     total = dict.fromkeys(ours, 0)
@@ -90,8 +90,8 @@ def test_the_challenges_measures_agree(pairs, tmp_path):
 
 def test_bad_input_is_named():
     with pytest.raises(ValueError, match=r"result has shape \(1, 1, 5\), reference has \(2, 1, 5\)"):
-        tra(TWO, link(film("11.22")))
+        tra(TWO, link(sequence("11.22")))
     with pytest.raises(ValueError, match="the reference has no cell in any frame"):
-        tra(link(film("....")), link(film("1111")))
+        tra(link(sequence("....")), link(sequence("1111")))
     with pytest.raises(ValueError, match=r"inconsistent tracks: frames \[0, 1\] show the cell 2"):
         tra(TWO, Tracks(TWO.labels, TWO.table[:1]))

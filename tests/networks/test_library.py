@@ -1,4 +1,4 @@
-"""Trained networks as files: what is saved comes back, what is damaged is refused, what ships fits its card."""
+"""Trained networks as files: what is saved comes back, what is damaged is refused, what is published fits its card."""
 
 from __future__ import annotations
 
@@ -301,7 +301,7 @@ def test_scores_without_averages_make_two_columns(path, net):
     assert "| measure | value |\n| --- | --- |\n| seg | 0.9203 |" in write_card(path).read_text()
 
 
-def test_every_network_that_ships_fits_its_page_and_predicts(tmp_path):
+def test_every_published_network_fits_its_page_and_predicts(tmp_path):
     image = np.random.default_rng(0).random((20, 30), dtype=np.float32)
     for path in sorted((repository() / "data" / "models").glob("*.safetensors")):
         assert path.stem in NAMES

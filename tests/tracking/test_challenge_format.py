@@ -8,14 +8,20 @@ import numpy as np
 import pytest
 import tifffile
 
-from tests.challenge_films import challenge_finds_it_valid, challenge_measures, film, random_tracks, write_reference
-from tests.real_data import REAL, needs_films
+from tests.challenge_sequences import (
+    challenge_finds_it_valid,
+    challenge_measures,
+    random_tracks,
+    sequence,
+    write_reference,
+)
+from tests.real_data import REAL, needs_sequences
 from unet_paper.datasets import load_cell_tracking
 from unet_paper.metrics import det, seg, tra
 from unet_paper.tracking.challenge_format import mask_name, new_folder, read_tracks, write_mask, write_tracks
 from unet_paper.tracking.linking import Tracks, link, within_field
 
-TRACKS = link(film("1111.3", "22.4.3"), divisions=True)
+TRACKS = link(sequence("1111.3", "22.4.3"), divisions=True)
 
 
 def names(folder: Path) -> list[str]:
@@ -48,14 +54,14 @@ def test_three_digits_or_as_many_as_needed():
     ]
 
 
-def test_a_film_without_cells(tmp_path):
+def test_a_sequence_without_cells(tmp_path):
     folder = write_tracks(tmp_path / "01_RES", link(np.zeros((2, 4, 5))))
     assert len(read_tracks(folder)) == 0
 
 
 @pytest.mark.filterwarnings("ignore:Empty frame")
 def test_the_challenges_checker_accepts_what_is_written(tmp_path):
-    """Random films in which cells divide, and some in which they leave the field of interest and come back."""
+    """Random sequences in which cells divide, and some in which they leave the field of interest and come back."""
     parents = 0
     for seed in range(8):
         tracks = random_tracks(np.random.default_rng(seed), frames=6)
@@ -68,14 +74,14 @@ def test_the_challenges_checker_accepts_what_is_written(tmp_path):
 
 @pytest.mark.filterwarnings("ignore:Label 1 in res_track but not in mask")
 def test_the_challenges_checker_would_notice(tmp_path):
-    folder = write_tracks(tmp_path / "01_RES", link(film("11.2", "11.2")))
-    write_mask(folder / "mask001.tif", film("...2")[0])
+    folder = write_tracks(tmp_path / "01_RES", link(sequence("11.2", "11.2")))
+    write_mask(folder / "mask001.tif", sequence("...2")[0])
     assert not challenge_finds_it_valid(folder)
 
 
-def test_the_challenges_measures_of_a_written_film(tmp_path):
+def test_the_challenges_measures_of_a_written_sequence(tmp_path):
     """The first cell is half a cell too wide, the second is missed in the second frame."""
-    reference, result = link(film("11.22..", "11.22..")), link(film("111.222", "111...."))
+    reference, result = link(sequence("11.22..", "11.22..")), link(sequence("111.222", "111...."))
     folder = write_tracks(tmp_path / "01_RES", result)
     truth = write_reference(tmp_path / "01_GT", reference, segmentation=reference.labels)
     theirs = challenge_measures(folder, truth, "Valid", "SEG", "DET", "TRA")
@@ -86,7 +92,7 @@ def test_the_challenges_measures_of_a_written_film(tmp_path):
     assert theirs["TRA"] == pytest.approx(tra(reference, result), abs=1e-12)
 
 
-@needs_films
+@needs_sequences
 @pytest.mark.parametrize("name", ["DIC-C2DH-HeLa", "PhC-C2DH-U373"])
 def test_seg_of_silver_masks_against_gold(tmp_path, name):
     gold = load_cell_tracking(name, 2, root=REAL)
@@ -99,7 +105,7 @@ def test_seg_of_silver_masks_against_gold(tmp_path, name):
     assert 0.7 < ours < 1
 
 
-@needs_films
+@needs_sequences
 def test_silver_masks_linked_and_judged_by_the_markers(tmp_path):
     """Frames 8 to 13 of DIC-HeLa 01, in which one cell divides."""
     reference = cut(read_tracks(REAL / "ctc/DIC-C2DH-HeLa/01_GT/TRA"), 8, 13)
@@ -113,16 +119,16 @@ def test_silver_masks_linked_and_judged_by_the_markers(tmp_path):
     assert tra(reference, result) > 0.9
 
 
-@needs_films
-@pytest.mark.parametrize("film", ["DIC-C2DH-HeLa/02", "PhC-C2DH-U373/02"])
-def test_the_published_references_are_consistent(film):
-    tracks = read_tracks(REAL / f"ctc/{film}_GT/TRA")
+@needs_sequences
+@pytest.mark.parametrize("sequence", ["DIC-C2DH-HeLa/02", "PhC-C2DH-U373/02"])
+def test_the_published_references_are_consistent(sequence):
+    tracks = read_tracks(REAL / f"ctc/{sequence}_GT/TRA")
     assert (tracks.table[:, 3] > 0).any()
     assert tra(tracks, tracks) == 1
 
 
 def cut(tracks: Tracks, first: int, last: int) -> Tracks:
-    """Return the frames `first` to `last`, both inclusive, as a film of their own."""
+    """Return the frames `first` to `last`, both inclusive, as a sequence of their own."""
     table = tracks.table[(tracks.table[:, 1] <= last) & (tracks.table[:, 2] >= first)].copy()
     table[:, 1:3] = np.clip(table[:, 1:3], first, last) - first
     table[~np.isin(table[:, 3], table[:, 0]), 3] = 0
@@ -140,14 +146,14 @@ def test_more_cells_than_16_bit_hold(tmp_path):
 
 def test_inconsistent_tracks_are_not_written(tmp_path):
     with pytest.raises(ValueError, match=r"inconsistent tracks: track 2 has no cell in frames \[1\]"):
-        write_tracks(tmp_path / "01_RES", Tracks(film("12", "11"), np.array([[1, 0, 1, 0], [2, 0, 1, 0]])))
+        write_tracks(tmp_path / "01_RES", Tracks(sequence("12", "11"), np.array([[1, 0, 1, 0], [2, 0, 1, 0]])))
     assert names(tmp_path) == []
 
 
 def test_results_are_replaced_only_on_request(tmp_path):
     folder = tmp_path / "01_RES"
     folder.mkdir()
-    write_tracks(folder, link(film("1", "1", "1")))  # an empty folder is no obstacle
+    write_tracks(folder, link(sequence("1", "1", "1")))  # an empty folder is no obstacle
     with pytest.raises(FileExistsError, match=r"01_RES is not empty \(mask000\.tif, \.\.\.\); name another.*--force"):
         write_tracks(folder, TRACKS)
     write_tracks(folder, TRACKS, force=True)
@@ -183,7 +189,7 @@ def test_a_failure_leaves_the_old_result(tmp_path):
 def test_incomplete_results_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"nowhere holds neither res_track\.txt nor man_track\.txt"):
         read_tracks(tmp_path / "nowhere")
-    folder = write_tracks(tmp_path / "01_RES", link(film(*["1"] * 6)))
+    folder = write_tracks(tmp_path / "01_RES", link(sequence(*["1"] * 6)))
     for number in (0, 3):
         (folder / f"mask00{number}.tif").unlink()
     with pytest.raises(FileNotFoundError, match="01_RES lacks the frames 0, 3; "):

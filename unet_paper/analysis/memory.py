@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -54,6 +55,22 @@ def training_bytes(net: UNet, tile: int, *, precision: str = "float32") -> int:
     """Count the least memory of a training step with momentum: `kept_bytes`, weights, gradients, running sum."""
     weights = sum(parameter.numel() for parameter in net.parameters())
     return kept_bytes(net, tile, precision=precision) + 3 * 4 * weights
+
+
+def largest_tile(net: UNet, memory: float, *, precision: str = "float32", limit: int = 2012) -> int:
+    """Return the largest legal tile in px, up to `limit`, whose `training_bytes` fit into `memory` bytes.
+
+    Raises
+    ------
+    ValueError
+        If not even the smallest tile fits.
+    """
+    legal = [n for n in range(net.legal_size_for(1), limit) if net.is_legal_size(n)]
+    count = bisect(legal, memory, key=lambda n: training_bytes(net, n, precision=precision))
+    if count == 0:
+        least = training_bytes(net, legal[0], precision=precision)
+        raise ValueError(f"memory is {memory:g} bytes; the smallest tile, {legal[0]} px, needs {least:g}")
+    return legal[count - 1]
 
 
 def clear_peak(device: torch.device) -> None:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from unet_paper.analysis.memory import clear_peak, kept_bytes, peak_bytes
-from unet_paper.analysis.tracing import trace
+from unet_paper.analysis.operations import step_flop
 from unet_paper.datasets.dataset import Dataset
 from unet_paper.loss import weighted_cross_entropy
 from unet_paper.model import PRECISIONS, UNet
@@ -127,28 +127,14 @@ def measure_plain_step(
     return {"step_seconds": whole, "network_seconds": network, "repeats": repeats}
 
 
-def step_flop(net: UNet, tile: int, *, batch_size: int = 1) -> int:
-    """Count the floating point operations of the convolutions in one training step.
-
-    The backward pass computes every convolution twice more, for the weights and for what came in; for the image
-    itself no gradient is needed. One multiplication with a following addition counts as two.
-
-    Parameters
-    ----------
-    net : UNet
-        The network.
-    tile : int
-        Side of the input tile in px, a legal one.
-    batch_size : int
-        Tiles per step.
-
-    Returns
-    -------
-    int
-        FLOP.
-    """
-    work = [layer.multiply_adds for layer in trace(net, tile) if layer.multiply_adds]
-    return 2 * batch_size * (3 * sum(work) - work[0])
+def fastest_seconds(work: Callable[[], object], repeats: int) -> float:
+    """Call `work` `repeats` times and return the seconds of the fastest call: what the machine can do undisturbed."""
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
 
 
 def matrix_rate(device: torch.device | str, precision: str, *, side: int | None = None) -> float:

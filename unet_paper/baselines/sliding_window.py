@@ -18,7 +18,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from unet_paper.overlap_tile import mirror_crop
 
@@ -118,23 +117,3 @@ def shared_share(side: int, *, shift: int = 1) -> float:
         Distance between the two along one axis, px.
     """
     return max(side - shift, 0) / side
-
-
-def count_operations(run, *shape: int) -> int:
-    """Count the floating point operations of a network on an input, as torch's own counter finds them.
-
-    Parameters
-    ----------
-    run : callable
-        A network or a method of one, with all its weights on the "meta" device, which computes nothing.
-    *shape : int
-        Shape of the input.
-
-    Returns
-    -------
-    int
-        Multiplications and additions of convolutions and fully connected layers; the rest is negligible.
-    """
-    with FlopCounterMode(display=False) as counter:
-        run(torch.empty(*shape, device="meta"))
-    return counter.get_total_flops()

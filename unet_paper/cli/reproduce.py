@@ -6,9 +6,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from unet_paper.experiments.plan import EXPERIMENTS, GPU, Experiment
-from unet_paper.experiments.publish import publish
-from unet_paper.experiments.runner import Job, Place, default_workers, estimated_seconds, jobs_of, run_side_by_side
+import unet_paper as up
 
 
 def add_parser(subparsers) -> None:
@@ -36,40 +34,41 @@ def add_parser(subparsers) -> None:
 def run(options: Namespace) -> int:
     """Run what was named, or list what there is."""
     if not options.names:
-        print(format_list(EXPERIMENTS.values()))
+        print(format_list(up.experiments.EXPERIMENTS.values()))
         return 0
-    names = [name for given in options.names for name in (GPU if given == "gpu" else (given,))]
-    jobs = jobs_of(names, folds=options.fold)
+    names = [name for given in options.names for name in (up.experiments.plan.GPU if given == "gpu" else (given,))]
+    runner = up.experiments.runner
+    jobs = runner.jobs_of(names, folds=options.fold)
     if options.publish:
         return publish_all(jobs, options.output)
     options.output.mkdir(parents=True, exist_ok=True)
-    place = Place(options.output, options.device, options.data)
-    workers = options.workers or (default_workers() if options.device == "cpu" else 1)
-    print(format_cost(jobs, estimated_seconds(jobs, place), workers), flush=True)
+    place = runner.Place(options.output, options.device, options.data)
+    workers = options.workers or (runner.default_workers() if options.device == "cpu" else 1)
+    print(format_cost(jobs, runner.estimated_seconds(jobs, place), workers), flush=True)
     if options.cost:
         return 0
-    failures = run_side_by_side(jobs, place, workers=workers)
+    failures = runner.run_side_by_side(jobs, place, workers=workers)
     for line in failures:
         print(f"failed: {line}")
     return 1 if failures else 0
 
 
-def publish_all(jobs: Sequence[Job], folder: Path) -> int:
+def publish_all(jobs: Sequence, folder: Path) -> int:
     """Copy the records of finished runs into the book's data and print what was written."""
     for job in jobs:
-        for path in publish(job.plan, job.fold, seed=job.seed, runs=folder):
+        for path in up.experiments.publish.publish(job.plan, job.fold, seed=job.seed, runs=folder):
             print(path)
     return 0
 
 
-def format_cost(jobs: Sequence[Job], seconds: Sequence[float], workers: int) -> str:
+def format_cost(jobs: Sequence, seconds: Sequence[float], workers: int) -> str:
     """Return one line per run with the minutes of training left, and what all take side by side."""
     lines = [f"{job.name:30}{cost / 60:8.1f} min of training left" for job, cost in zip(jobs, seconds, strict=True)]
     total = max(sum(seconds) / workers, max(seconds))
     return "\n".join([*lines, f"all, {workers} at a time, on idle cores: about {total / 60:.0f} min, then the scores"])
 
 
-def format_list(experiments: Sequence[Experiment]) -> str:
+def format_list(experiments: Sequence) -> str:
     """Return one line per experiment: name, channels, steps, scale, folds."""
     lines = [f"{'name':22}{'channels':>9}{'steps':>8}{'scale':>7}  folds"]
     for experiment in experiments:

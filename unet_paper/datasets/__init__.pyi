@@ -12,10 +12,12 @@ from . import synthetic_sections as synthetic_sections
 from . import tiff as tiff
 from .annotation import closed_rings as closed_rings
 from .cell_tracking import cell_frames as cell_frames
+from .cell_tracking import forgotten_cells as forgotten_cells
 from .cell_tracking import load_cell_tracking as load_cell_tracking
 from .cell_tracking import mark_unannotated as mark_unannotated
 from .dataset import Dataset as Dataset
 from .isbi2012 import em_sections as em_sections
 from .isbi2012 import load_isbi2012 as load_isbi2012
 from .synthetic_frames import synthetic_cells as synthetic_cells
+from .synthetic_frames import synthetic_sequence as synthetic_sequence
 from .synthetic_sections import synthetic_em as synthetic_em

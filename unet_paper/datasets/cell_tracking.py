@@ -1,6 +1,6 @@
-"""The Cell Tracking Challenge: films of living cells with partly annotated frames (section 4, Table 2).
+"""The Cell Tracking Challenge: image sequences of living cells with partly annotated frames (section 4, Table 2).
 
-A sequence such as `DIC-C2DH-HeLa/01` comes in four folders: the film `01`, masks drawn by people in `01_GT/SEG`
+A sequence such as `DIC-C2DH-HeLa/01` comes in four folders: the images `01`, masks drawn by people in `01_GT/SEG`
 (gold: few frames, not always every cell), one marker in every cell of every frame in `01_GT/TRA`, and masks agreed
 upon by earlier competitors' programs in `01_ST/SEG` (silver: every frame).
 
@@ -31,7 +31,7 @@ from unet_paper.datasets.tiff import read_tiff
 FETCH_NAMES = {"DIC-C2DH-HeLa": "dic-hela", "PhC-C2DH-U373": "phc-u373"}
 MASKS = {"gold": ("_GT/SEG", "man_seg"), "silver": ("_ST/SEG", "man_seg"), "markers": ("_GT/TRA", "man_track")}
 
-# What `cell_frames` generates where the film is absent: number of gold frames, (H, W) px, style.
+# What `cell_frames` generates where the sequence is absent: number of gold frames, (H, W) px, style.
 _STAND_IN = {
     ("DIC-C2DH-HeLa", "01"): (9, (512, 512), "dic"),
     ("DIC-C2DH-HeLa", "02"): (9, (512, 512), "dic"),
@@ -48,7 +48,7 @@ def load_cell_tracking(
     frames: Sequence[int] | None = None,
     root: str | os.PathLike | None = None,
 ) -> Dataset:
-    """Return frames of one film, with one kind of annotation.
+    """Return frames of one image sequence, with one kind of annotation.
 
     Parameters
     ----------
@@ -81,20 +81,20 @@ def load_cell_tracking(
     ----------
     Ronneberger et al. 2015, section 4; doi:10.1038/nmeth.4473, doi:10.1038/s41592-023-01879-y.
     """
-    film = _Film(name, sequence, root=root)
+    found = _Sequence(name, sequence, root=root)
     if annotation is None:
-        return film.dataset(film.choose(frames, default=film.images), labels=None, kind="images only")
+        return found.dataset(found.choose(frames, default=found.images), labels=None, kind="images only")
     check_choice(annotation, MASKS, name="annotation")
-    masks = film.list_masks(annotation)
-    numbers = film.choose(frames, default=masks if annotation == "gold" else film.images, masks=masks)
-    labels = film.read_masks(annotation, numbers)
+    masks = found.list_masks(annotation)
+    numbers = found.choose(frames, default=masks if annotation == "gold" else found.images, masks=masks)
+    labels = found.read_masks(annotation, numbers)
     if annotation == "gold":
-        labels = film.ignore_unannotated(labels, numbers)
-    return film.dataset(numbers, labels=labels, kind=f"{annotation} annotation")
+        labels = found.ignore_unannotated(labels, numbers)
+    return found.dataset(numbers, labels=labels, kind=f"{annotation} annotation")
 
 
 def cell_frames(name: str, sequence: int | str, *, root: str | os.PathLike | None = None) -> Dataset:
-    """Return annotated frames: the film's gold frames where it lies on this machine, else generated ones.
+    """Return annotated frames: the sequence's gold frames where it lies on this machine, else generated ones.
 
     Parameters
     ----------
@@ -144,7 +144,26 @@ def mark_unannotated(gold: np.ndarray, markers: np.ndarray, silver: np.ndarray |
     return np.where(unseen & (gold == 0), IGNORE, gold).astype(np.int32)
 
 
-class _Film:
+def forgotten_cells(name: str, sequence: int | str, *, root: str | os.PathLike | None = None) -> int:
+    """Count the cells of the silver masks that no gold mask touches: what the annotators left out.
+
+    Parameters
+    ----------
+    name, sequence, root
+        As in `load_cell_tracking`; only frames that have a gold mask are looked at.
+
+    Returns
+    -------
+    int
+        Cells, summed over frames; 0 where the gold masks are complete.
+    """
+    gold = load_cell_tracking(name, sequence, root=root)
+    silver = load_cell_tracking(name, sequence, annotation="silver", frames=gold.frames, root=root)
+    pairs = zip(gold.labels, silver.labels, strict=True)
+    return sum(len(np.setdiff1d(s[s > 0], s[g > 0])) for g, s in pairs)
+
+
+class _Sequence:
     """One sequence on disk: which frames and masks exist, and how to read them."""
 
     def __init__(self, name: str, sequence: int | str, *, root: str | os.PathLike | None):
@@ -215,7 +234,7 @@ class _Film:
 
 def _two_digits(sequence: int | str) -> str:
     if not re.fullmatch(r"\d{1,2}", str(sequence)):
-        raise ValueError(f'sequence is {sequence!r}; films are numbered 1, 2 (or "01", "02")')
+        raise ValueError(f'sequence is {sequence!r}; sequences are numbered 1, 2 (or "01", "02")')
     return f"{int(sequence):02d}"
 
 

@@ -7,7 +7,7 @@ of cells that is stronger than their outline, and debris that is no cell.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -54,7 +54,7 @@ def synthetic_cells(
     check_choice(style, _STYLES, name="style")
     generator = np.random.default_rng(0) if generator is None else generator
     shape = check_request(count, size)
-    frames = [_film_cells(shape, _STYLES[style], generator=generator) for _ in range(count)]
+    frames = [_frame_of_cells(shape, _STYLES[style], generator=generator) for _ in range(count)]
     return Dataset(
         name=f"synthetic-cells-{style}",
         images=np.stack([image for image, _ in frames]),
@@ -65,7 +65,36 @@ def synthetic_cells(
     )
 
 
-def _film_cells(shape: tuple[int, int], style: _Style, *, generator) -> tuple[np.ndarray, np.ndarray]:
+def synthetic_sequence(
+    count: int, *, side: int = 512, step: int = 3, generator: np.random.Generator | None = None
+) -> Dataset:
+    """Return an image sequence: a window that glides over one large generated frame, so that all cells move alike.
+
+    Parameters
+    ----------
+    count : int
+        Frames, at least 1.
+    side : int
+        Side of the window in px.
+    step : int
+        How far it glides from frame to frame, in px down and to the right.
+    generator : numpy.random.Generator, optional
+        Source of randomness; without it the same frame each time.
+
+    Returns
+    -------
+    Dataset
+        `images` (count, side, side) float32; `labels` int32, in which a cell keeps its number while it is in sight.
+    """
+    wide = synthetic_cells(1, side + step * count, generator=generator)
+    images, labels = (
+        np.stack([frame[step * t :, step * t :][:side, :side] for t in range(count)])
+        for frame in (wide.images[0], wide.labels[0])
+    )
+    return replace(wide, images=images, labels=labels, frames=tuple(range(count)))
+
+
+def _frame_of_cells(shape: tuple[int, int], style: _Style, *, generator) -> tuple[np.ndarray, np.ndarray]:
     """Return one frame: image (H, W) float32 in [0, 1] and labels (H, W) int32."""
     cells = _place_cells(shape, style, generator=generator)
     image = style.draw(*cells, generator=generator)
@@ -109,7 +138,7 @@ def _place_cells(shape: tuple[int, int], style: _Style, *, generator) -> tuple[n
 
 
 def _stretched_distance(grid, centre, stretch, angle) -> np.ndarray:
-    """Return the distance (px) to `centre` in a frame turned by `angle` (rad) and stretched along its first axis."""
+    """Return the distance (px) to `centre` in a frame rotated by `angle` (rad) and stretched along its first axis."""
     y, x = grid[0] - centre[0], grid[1] - centre[1]
     along, across = np.cos(angle) * y + np.sin(angle) * x, np.cos(angle) * x - np.sin(angle) * y
     return np.hypot(along / stretch, across * stretch)

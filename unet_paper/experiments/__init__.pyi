@@ -5,5 +5,7 @@ from . import run as run
 from . import runner as runner
 from .plan import EXPERIMENTS as EXPERIMENTS
 from .plan import Experiment as Experiment
+from .record import over_folds as over_folds
+from .record import read_benchmark as read_benchmark
 from .record import read_records as read_records
 from .record import results_folder as results_folder

@@ -13,8 +13,8 @@ from unet_paper.arrays import check_choice
 from unet_paper.datasets import Dataset, load_cell_tracking, load_isbi2012
 from unet_paper.training.config import PAPER, SHORT_RUN, TrainConfig
 
-FILMS = {"u373": "PhC-C2DH-U373", "dic-hela": "DIC-C2DH-HeLa"}
-TASKS = ("em", *FILMS)
+CELL_DATA = {"u373": "PhC-C2DH-U373", "dic-hela": "DIC-C2DH-HeLa"}
+TASKS = ("em", *CELL_DATA)
 # Sections held out together: neighbours look alike, so a fold is a block of the stack. Blocks were not annotated alike:
 # closed rings around organelles, mean per section: 2.0, 0.3, 0.0, 0.7, 5.0 (`unet_paper.datasets.closed_rings`).
 EM_BLOCK = 6
@@ -37,11 +37,11 @@ class Experiment:
     scale : float
         Size of the images as the network sees them, relative to their own.
     folds : tuple of int
-        The splits that are run. EM: fold k holds out the sections 6k .. 6k+5, so fold 4 is 24-29. Films: fold 0
+        The splits that are run. EM: fold k holds out the sections 6k .. 6k+5, so fold 4 is 24-29. Cells: fold 0
         trains on sequence 01 and tests on 02, fold 1 the other way round.
     more_seeds : dict of int to tuple of int
         Folds that are run again with other seeds than 0, to see how much luck there is.
-    ships : bool
+    published : bool
         The network of the first fold goes to `data/models` as the task's own.
     """
 
@@ -52,7 +52,7 @@ class Experiment:
     scale: float = 1.0
     folds: tuple[int, ...] = (0, 1)
     more_seeds: dict[int, tuple[int, ...]] = field(default_factory=dict)
-    ships: bool = False
+    published: bool = False
 
     def __post_init__(self):
         check_choice(self.task, TASKS, name="task")
@@ -70,7 +70,7 @@ def load_fold(task: str, fold: int, *, root=None) -> tuple[Dataset, Dataset]:
     task : {"em", "u373", "dic-hela"}
         The data; real data only, an experiment on generated images would prove nothing.
     fold : int
-        0 .. 4 for EM, 0 .. 1 for the films; see `Experiment`.
+        0 .. 4 for EM, 0 .. 1 for the cells; see `Experiment`.
     root : path, optional
         Where the data lies, as in `unet_paper.load_isbi2012`.
 
@@ -90,7 +90,7 @@ def load_fold(task: str, fold: int, *, root=None) -> tuple[Dataset, Dataset]:
     if fold not in range(count):
         raise ValueError(f"fold is {fold}; {task} has the folds 0 .. {count - 1}")
     if task != "em":
-        first, second = (load_cell_tracking(FILMS[task], sequence, root=root) for sequence in (1, 2))
+        first, second = (load_cell_tracking(CELL_DATA[task], sequence, root=root) for sequence in (1, 2))
         return (first, second) if fold == 0 else (second, first)
     sections = load_isbi2012("train", root=root)
     held_out = range(EM_BLOCK * fold, EM_BLOCK * (fold + 1))
@@ -120,7 +120,7 @@ NARROW = replace(
 # are a selection on the test sequence: `unet_paper.networks.card.EARLIER_LOOKS` says what had been scored before.
 NARROW_FILM = replace(
     NARROW,
-    name="narrow film",
+    name="narrow cells",
     steps=3000,
     tile=444,
     flips=True,
@@ -129,7 +129,7 @@ NARROW_FILM = replace(
     balance=False,
     validate_every=250,
 )
-UNTURNED = replace(NARROW_FILM, name="narrow film, hardly turned", steps=2500, rotation=10.0, flips=False)
+UNROTATED = replace(NARROW_CELLS, name="narrow cells, hardly rotated", steps=2500, rotation=10.0, flips=False)
 
 # The paper's optimiser, tile, deformation and weights. Ours: bfloat16, which a current GPU multiplies
 # faster, and standardised images, with which a narrow network left its plateau by SGD at this learning rate.
@@ -176,11 +176,11 @@ EXPERIMENTS = {
     experiment.name: experiment
     for experiment in (
         # Two cores
-        Experiment("em-narrow", "em", NARROW, base_channels=32, folds=(4,), ships=True),
-        Experiment("u373-narrow", "u373", NARROW_FILM, ships=True, **QUARTER),
-        Experiment("dic-hela-narrow", "dic-hela", NARROW_FILM, ships=True, **QUARTER),
-        Experiment("dic-hela-no-border", "dic-hela", replace(NARROW_FILM, w0=0.0), **QUARTER),
-        Experiment("dic-hela-unturned", "dic-hela", UNTURNED, folds=(0,), **QUARTER),
+        Experiment("em-narrow", "em", NARROW, base_channels=32, folds=(4,), published=True),
+        Experiment("u373-narrow", "u373", NARROW_CELLS, published=True, **QUARTER),
+        Experiment("dic-hela-narrow", "dic-hela", NARROW_CELLS, published=True, **QUARTER),
+        Experiment("dic-hela-no-border", "dic-hela", replace(NARROW_CELLS, w0=0.0), **QUARTER),
+        Experiment("dic-hela-unturned", "dic-hela", UNROTATED, folds=(0,), **QUARTER),
         # Settings, chosen on the sections 12-17
         *(
             Experiment(f"em-weights-{name}", "em", replace(WEIGHTS, **weights), base_channels=16, folds=(2,))

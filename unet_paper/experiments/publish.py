@@ -1,4 +1,4 @@
-"""From a finished run to the book: its record to `data/results`, a network that ships to `data/models`."""
+"""From a finished run to the book: its record to `data/results`, a network that is published to `data/models`."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ def publish(experiment: Experiment, fold: int, *, seed: int = 0, runs: Path, res
     Parameters
     ----------
     experiment : Experiment
-        Its `ships` says whether the network of its first fold becomes the task's own.
+        Its `published` says whether the network of its first fold becomes the task's own.
     fold : int
         Which fold; it must have been run.
     seed : int
-        Of the run; only the network of seed 0 ships.
+        Of the run; only the network of seed 0 is published.
     runs : pathlib.Path
         Where it was run.
     results : pathlib.Path, optional
@@ -42,7 +42,7 @@ def publish(experiment: Experiment, fold: int, *, seed: int = 0, runs: Path, res
         raise FileNotFoundError(f"{source} does not exist; run the fold before you publish it")
     results.mkdir(parents=True, exist_ok=True)
     written = [Path(shutil.copy(source, results))]
-    if experiment.ships and (fold, seed) == (experiment.folds[0], 0):
+    if experiment.published and (fold, seed) == (experiment.folds[0], 0):
         network = results.parent / "models" / f"{experiment.task}.safetensors"
         network.parent.mkdir(exist_ok=True)
         shutil.copy(source.with_suffix(".safetensors"), network)

@@ -14,7 +14,7 @@ import numpy as np
 import scipy
 import torch
 
-import unet_paper
+from unet_paper import __version__
 from unet_paper.datasets.dataset import Dataset
 from unet_paper.datasets.folders import repository
 
@@ -68,6 +68,44 @@ def read_records(name: str, folder: str | os.PathLike | None = None, *, seed: in
     return records
 
 
+def read_benchmark(name: str, folder: str | os.PathLike | None = None) -> dict | None:
+    """Return a record of the benchmarks, ``"benchmarks"`` or ``"gpu_benchmark"``; None if nobody has made it yet.
+
+    Parameters
+    ----------
+    name : str
+        Of the file, without its ending.
+    folder : path, optional
+        Where to look instead of `data/results`.
+    """
+    path = (results_folder() if folder is None else Path(folder)) / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def over_folds(records: list[dict], measure: str, *, average: str = "none") -> float | int:
+    """Return one measure of an experiment over all its folds.
+
+    Parameters
+    ----------
+    records : list of dict
+        From `read_records`, at least one.
+    measure : str
+        Of the records' scores. ``"seg..."`` is a mean over all annotated cells; the others are counts, and summed.
+    average : str
+        Which way to average predictions: ``"none"``, ``"7 rotations"``, ``"4 flips"`` or ``"8 symmetries"``.
+
+    Raises
+    ------
+    ValueError
+        If there is no record.
+    """
+    if not records:
+        raise ValueError("there is no record; run the experiment first (python -m unet_paper reproduce)")
+    scores = [record["scores"][average] for record in records]
+    values, cells = (np.array([score[name] for score in scores]) for name in (measure, "reference_cells"))
+    return float((values * cells).sum() / cells.sum()) if measure.startswith("seg") else int(values.sum())
+
+
 def circumstances(device: torch.device) -> dict:
     """Return when, on what, from which commit and with which versions something is computed; no name of the machine."""
     return {
@@ -77,7 +115,7 @@ def circumstances(device: torch.device) -> dict:
         "matrix_units": matrix_units(),
         "threads": torch.get_num_threads(),
         "versions": {
-            "unet_paper": unet_paper.__version__,
+            "unet_paper": __version__,
             "python": platform.python_version(),
             "torch": torch.__version__,
             "numpy": np.__version__,

@@ -21,7 +21,7 @@ from unet_paper.metrics.em import EMScores, em_scores
 from unet_paper.model import UNet
 from unet_paper.networks.card import EARLIER_LOOKS
 from unet_paper.networks.library import save_network
-from unet_paper.predict import predict_probability
+from unet_paper.predict import cell_maps
 from unet_paper.training import History, train
 
 CURVE_POINTS = 200  # a record holds the loss as this many means over equal stretches of steps
@@ -122,12 +122,11 @@ def measure(experiment: Experiment, net: UNet, held_out: Dataset, *, progress: b
     """Return the scores of every way to average, and the seconds that one image took in each."""
     score = em_measures if experiment.task == "em" else cell_measures
     config = experiment.config
-    how = {"scale": experiment.scale, "precision": config.precision, "progress": False}
-    how["standardise"] = config.standardise_each
+    how = {"scale": experiment.scale, "precision": config.precision, "standardise": config.standardise_each}
     scores, seconds = {}, {}
     for name, average in AVERAGES.items():
         started = time.perf_counter()
-        maps = np.stack([predict_probability(net, image, **average, **how)[1] for image in held_out.images])
+        maps = cell_maps(net, held_out.images, **average, **how)
         seconds[f"one image, {name}"] = (time.perf_counter() - started) / len(maps)
         scores[name] = score(held_out.labels, maps)
         if progress:

@@ -9,9 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.patches import Rectangle
 
-from unet_paper.figures.style import COLOURS, show_image
-
-WIDTH = 6.0  # inches; two panels side by side stay readable on a phone
+from unet_paper.figures.style import COLOURS, WIDTH, panels, show_image
 
 
 def plot_grid(image: np.ndarray, vectors: np.ndarray, field: np.ndarray, *, exaggerate: float = 4):
@@ -122,14 +120,11 @@ def plot_panels(
     columns : int
         Panels per row.
     """
-    rows = -(-len(images) // columns)  # rounded up
-    figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, rows * (WIDTH / columns + 0.25)), squeeze=False)
-    for one, (title, image) in zip(axes.flat, images.items(), strict=False):
+    figure, axes = panels(len(images), columns, row_height=WIDTH / columns + 0.25)
+    for one, (title, image) in zip(axes, images.items(), strict=True):
         show_image(one, image, title=title, vmin=0, vmax=1)
-    for one, labels in zip(axes.flat, outlines, strict=False):
+    for one, labels in zip(axes, outlines, strict=False):
         one.contour(labels > 0, levels=[0.5], colors=COLOURS["label"], linewidths=0.7)
-    for one in axes.flat[len(images) :]:
-        one.set_visible(False)
     return figure
 
 

@@ -13,9 +13,18 @@ from matplotlib.patheffects import Normal, Stroke
 from matplotlib.ticker import MaxNLocator
 
 from unet_paper.arrays import IGNORE
-from unet_paper.figures.style import CELL_COLOURS, COLOURS, OUTSIDE, paint_cells, show_image
+from unet_paper.figures.style import (
+    CELL_COLOURS,
+    COLOURS,
+    OUTSIDE,
+    WIDTH,
+    on_dark,
+    paint_cells,
+    panels,
+    show_image,
+    stretch,
+)
 
-WIDTH = 6.0  # inches; two panels side by side stay readable on a phone
 PAINT = 0.55  # opacity of cells over an image
 
 
@@ -67,7 +76,7 @@ def plot_steps(image: np.ndarray, probability: np.ndarray, dropped: np.ndarray, 
     _paint_mask(axes[1, 0], dropped, "error")
     if dropped.any():
         mark = Patch(color=COLOURS["error"], label="too small")
-        axes[1, 0].legend(handles=[mark], loc="lower right", **_on_dark())
+        axes[1, 0].legend(handles=[mark], loc="lower right", **on_dark())
     _show_frame(axes[1, 1], image, title="d  cells")
     paint_cells(axes[1, 1], cells, alpha=PAINT)
     return figure
@@ -87,11 +96,11 @@ def plot_cells(rows: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]]) ->
     """
     height = sum(WIDTH / 2 * image.shape[0] / image.shape[1] + 0.3 for image, _, _ in rows.values())
     figure, axes = plt.subplots(len(rows), 2, figsize=(WIDTH, height), squeeze=False)
-    for panels, (title, (image, cells, reference)) in zip(axes, rows.items(), strict=True):
-        _show_frame(panels[0], image, title=title)
-        _show_frame(panels[1], image, title="result, annotation in white")
-        paint_cells(panels[1], cells, alpha=PAINT)
-        outline_cells(panels[1], reference)
+    for row, (title, (image, cells, reference)) in zip(axes, rows.items(), strict=True):
+        _show_frame(row[0], image, title=title)
+        _show_frame(row[1], image, title="result, annotation in white")
+        paint_cells(row[1], cells, alpha=PAINT)
+        outline_cells(row[1], reference)
     return figure
 
 
@@ -107,7 +116,7 @@ def plot_mergers(image: np.ndarray, reference: np.ndarray, results: Mapping[str,
     results : mapping
         Title -> result (H, W) int, and the numbers of the merged cells in it.
     """
-    figure, axes = _grid(1 + len(results))
+    figure, axes = panels(1 + len(results), 2, row_height=3.2)
     _show_frame(axes[0], image, title="annotation")
     for panel, (title, (cells, merged)) in zip(axes[1:], results.items(), strict=True):
         _show_frame(panel, image, title=title)
@@ -150,7 +159,7 @@ def plot_maps(maps: Mapping[str, np.ndarray]) -> mpl.figure.Figure:
     maps : mapping
         Title -> (H, W) in [0, 1].
     """
-    figure, axes = _grid(len(maps))
+    figure, axes = panels(len(maps), 2, row_height=3.2)
     for panel, (title, probability) in zip(axes, maps.items(), strict=True):
         drawn = show_image(panel, probability, title=title, vmin=0, vmax=1)
         panel.spines[:].set_visible(True)
@@ -159,14 +168,14 @@ def plot_maps(maps: Mapping[str, np.ndarray]) -> mpl.figure.Figure:
 
 
 def plot_tracked(frames: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> mpl.figure.Figure:
-    """Draw frames of a film, two in a row; a track has the same colour in all of them.
+    """Draw frames of an image sequence, two in a row; a track has the same colour in all of them.
 
     Parameters
     ----------
     frames : mapping
         Title -> image (H, W) in [0, 1] and tracks (H, W) int.
     """
-    figure, axes = _grid(len(frames))
+    figure, axes = panels(len(frames), 2, row_height=3.2)
     for panel, (title, (image, tracks)) in zip(axes, frames.items(), strict=True):
         _show_frame(panel, image, title=title)
         paint_cells(panel, tracks, alpha=PAINT)
@@ -191,7 +200,7 @@ def plot_lifelines(tables: Mapping[str, np.ndarray]) -> mpl.figure.Figure:
         for row, (number, begin, end, _) in enumerate(table):
             colour = CELL_COLOURS[number % len(CELL_COLOURS)]
             panel.plot([begin - 0.4, end + 0.4], [row, row], color=colour, linewidth=min(3, 180 / most))
-        panel.set(title=f"{title}: {len(table)} tracks", xlabel="frame of the film", ylim=(most, -1), yticks=[])
+        panel.set(title=f"{title}: {len(table)} tracks", xlabel="frame of the sequence", ylim=(most, -1), yticks=[])
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
 
@@ -211,19 +220,9 @@ def outline_cells(axes: mpl.axes.Axes, cells: np.ndarray) -> None:
         lines.set_path_effects(_halo())
 
 
-def _grid(count: int) -> tuple[mpl.figure.Figure, list[mpl.axes.Axes]]:
-    """Return a figure with `count` square panels, two in a row."""
-    rows = -(-count // 2)
-    figure, axes = plt.subplots(rows, 2, figsize=(WIDTH, 3.2 * rows), squeeze=False)
-    for panel in axes.flat[count:]:
-        panel.set_visible(False)
-    return figure, list(axes.flat[:count])
-
-
 def _show_frame(axes: mpl.axes.Axes, image: np.ndarray, *, title: str) -> None:
     """Show an image of a light microscope, stretched: it uses little of the grey values."""
-    low, high = np.percentile(image, (0.2, 99.8))
-    show_image(axes, image, title=title, vmin=low, vmax=high)
+    show_image(axes, image, title=title, **stretch(image))
 
 
 def _paint_mask(axes: mpl.axes.Axes, mask: np.ndarray, colour: str, *, alpha: float = 1.0) -> None:
@@ -232,7 +231,3 @@ def _paint_mask(axes: mpl.axes.Axes, mask: np.ndarray, colour: str, *, alpha: fl
 
 def _halo() -> list:
     return [Stroke(linewidth=2.4, foreground=OUTSIDE), Normal()]
-
-
-def _on_dark() -> dict:
-    return {"frameon": True, "facecolor": OUTSIDE, "edgecolor": "none", "labelcolor": "white", "framealpha": 0.85}

@@ -11,9 +11,8 @@ from matplotlib.colors import ListedColormap
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from unet_paper.figures.style import COLOURS, OUTSIDE, paint_cells, show_image
+from unet_paper.figures.style import COLOURS, OUTSIDE, WIDTH, on_dark, paint_cells, show_image, stretch
 
-WIDTH = 6.0  # inches; two panels side by side stay readable on a phone
 SECTION_NM = 50  # thickness of an EM section
 
 
@@ -95,7 +94,7 @@ def plot_frames(frames: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> mpl.figu
     """
     figure, axes = plt.subplots(len(frames), 2, figsize=(WIDTH, 2.9 * len(frames)), squeeze=False)
     for row, (title, (image, labels)) in zip(axes, frames.items(), strict=True):
-        show_image(row[0], image, title=title, **_stretch(image))
+        show_image(row[0], image, title=title, **stretch(image))
         _show_labels(row[1], labels, title="annotated cells")
     return figure
 
@@ -111,13 +110,13 @@ def plot_partial(image: np.ndarray, gold: np.ndarray, markers: np.ndarray, label
         (H, W) int; in `labels`, -1 is ignored.
     """
     figure, axes = plt.subplots(2, 2, figsize=(WIDTH, 6.5))
-    show_image(axes[0, 0], image, title="a  image", **_stretch(image))
+    show_image(axes[0, 0], image, title="a  image", **stretch(image))
     _show_labels(axes[0, 1], gold, title="b  gold masks")
     _show_labels(axes[1, 0], markers, title="c  markers")
     _show_labels(axes[1, 1], labels, title="d  what we train on")
     ignored = np.ma.masked_where(labels >= 0, labels)
     axes[1, 1].imshow(ignored, cmap=ListedColormap([COLOURS["quiet"]]))
-    axes[1, 1].legend(handles=[Patch(color=COLOURS["quiet"], label="ignored")], loc="lower right", **_on_dark())
+    axes[1, 1].legend(handles=[Patch(color=COLOURS["quiet"], label="ignored")], loc="lower right", **on_dark())
     return figure
 
 
@@ -128,7 +127,7 @@ def plot_annotated(frames: Sequence[int], annotated: Sequence[int], existing: Se
     axes.bar(places, existing, width=0.8, color=COLOURS["quiet"], alpha=0.45, label="with a marker")
     axes.bar(places, annotated, width=0.55, color=COLOURS["label"], label="with a gold mask")
     axes.set_xticks(places, [str(frame) for frame in frames])
-    axes.set(xlabel="frame of the film", ylabel="cells", ylim=(0, 1.3 * max(existing)))
+    axes.set(xlabel="frame of the sequence", ylabel="cells", ylim=(0, 1.3 * max(existing)))
     axes.legend(ncols=2, loc="upper left")
     return figure
 
@@ -144,23 +143,13 @@ def plot_beside(rows: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> mpl.figure
     figure, axes = plt.subplots(len(rows), 2, figsize=(WIDTH, 3.2 * len(rows)), squeeze=False)
     for panels, (title, images) in zip(axes, rows.items(), strict=True):
         for panel, image, origin in zip(panels, images, ("this page", "generated"), strict=True):
-            show_image(panel, image, title=f"{title}, {origin}", **_stretch(images[0]))
+            show_image(panel, image, title=f"{title}, {origin}", **stretch(images[0]))
     return figure
-
-
-def _stretch(image: np.ndarray) -> dict[str, float]:
-    """Return the range of grey values to show: light microscopes use little of the whole."""
-    low, high = np.percentile(image, (0.2, 99.8))
-    return {"vmin": low, "vmax": high}
 
 
 def _show_labels(axes: mpl.axes.Axes, labels: np.ndarray, *, title: str) -> None:
     show_image(axes, np.zeros_like(labels), title=title, cmap=ListedColormap([OUTSIDE]))
     paint_cells(axes, labels)
-
-
-def _on_dark() -> dict:
-    return {"frameon": True, "facecolor": OUTSIDE, "edgecolor": "none", "labelcolor": "white", "framealpha": 0.85}
 
 
 def _to_micrometres(sections: np.ndarray) -> np.ndarray:

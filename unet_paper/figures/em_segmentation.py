@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.colors import to_rgb
 from matplotlib.patches import Patch
 
-from unet_paper.figures.style import COLOURS, show_image
+from unet_paper.figures.style import COLOURS, TEXT_WIDTH, show_image
 from unet_paper.metrics.warping import MERGE, SPLIT
 from unet_paper.training import History
 
@@ -25,7 +25,7 @@ def plot_course(history: History, *, threshold_error: float, held_out: str = "he
     held_out : str
         What the title calls these images.
     """
-    figure, (upper, lower) = plt.subplots(2, 1, figsize=(7.0, 4.4), sharex=True)
+    figure, (upper, lower) = plt.subplots(2, 1, figsize=(TEXT_WIDTH, 4.4), sharex=True)
     upper.plot(np.arange(1, len(history.loss) + 1), history.loss, color=COLOURS["quiet"], linewidth=0.8)
     highest = 1.5 * np.percentile(history.loss, 99)  # a few tiles may lie above: one peak would flatten all others
     upper.set(ylabel="loss, Eq. 1", ylim=(0, highest), title="What the optimiser sees")
@@ -49,7 +49,7 @@ def plot_maps(image: np.ndarray, probability: np.ndarray, errors: np.ndarray) ->
     errors : numpy.ndarray
         (H, W) codes of `unet_paper.metrics.warping.ERRORS`.
     """
-    figure, axes = plt.subplots(1, 3, figsize=(7.0, 2.9))
+    figure, axes = plt.subplots(1, 3, figsize=(TEXT_WIDTH, 2.9))
     show_image(axes[0], image, title="Section", vmin=0, vmax=1)
     show_image(axes[1], probability, title="Probability of cell", vmin=0, vmax=1)
     show_image(axes[2], _with_errors(image, errors), title="Mergers and splits")
@@ -68,7 +68,7 @@ def plot_thresholds(curves: dict[str, np.ndarray], thresholds: np.ndarray) -> mp
     thresholds : numpy.ndarray
         (11,) in [0, 1].
     """
-    figure, axes = plt.subplots(1, 3, figsize=(7.0, 2.5))
+    figure, axes = plt.subplots(1, 3, figsize=(TEXT_WIDTH, 2.5))
     for panel, name, colour in zip(axes, ("warping", "rand", "pixel"), ("error", "image", "result"), strict=True):
         curve = curves[f"{name}_error"]
         panel.plot(thresholds[: len(curve)], curve, "o-", color=COLOURS[colour], markersize=4)

@@ -8,11 +8,9 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 
-from unet_paper.figures.style import COLOURS
+from unet_paper.figures.style import COLOURS, ORDER, WIDTH
 
-WIDTH = 6.0  # inches; readable when scaled to a phone
 STAGE_COLOURS = {"tile": "label", "forward": "light", "loss": "error", "backward": "image", "optimiser": "other"}
-ORDER = ("image", "error", "result", "other", "label")  # colours of curves, as they come
 
 
 def plot_stages(stages: Mapping[str, Mapping[str, float]], floors: Mapping[str, float]) -> mpl.figure.Figure:
@@ -77,7 +75,11 @@ def plot_memory(
 
 
 def plot_pixel_cost(
-    sizes: Sequence[int], counted: Sequence[float], points: Mapping[str, tuple[Sequence[int], Sequence[float]]]
+    sizes: Sequence[int],
+    counted: Sequence[float],
+    points: Mapping[str, tuple[Sequence[int], Sequence[float]]],
+    *,
+    chosen: int,
 ) -> mpl.figure.Figure:
     """Draw what one output pixel costs in tiles of several sizes, relative to the paper's tile.
 
@@ -89,13 +91,15 @@ def plot_pixel_cost(
         Operations per output pixel.
     points : mapping
         Text -> (sides in px, seconds per output pixel), all relative to the paper's tile.
+    chosen : int
+        The paper's side in px.
     """
     figure, axes = plt.subplots(figsize=(WIDTH, 3.2))
     axes.plot(sizes, counted, color=COLOURS["quiet"], label="operations, counted")
     for (text, (sides, cost)), colour in zip(points.items(), ORDER, strict=False):
         axes.plot(sides, cost, "o-", color=COLOURS[colour], label=f"seconds, {text}")
     axes.axhline(1, color=COLOURS["quiet"], linewidth=1, linestyle=":")
-    axes.set(yscale="log", xlabel="side of the tile (px)", ylabel="cost of an output pixel\n(572 px: 1)")
+    axes.set(yscale="log", xlabel="side of the tile (px)", ylabel=f"cost of an output pixel\n({chosen} px: 1)")
     axes.set_yticks([1, 2, 5, 10], ["1", "2", "5", "10"])
     axes.set_yticks([], minor=True)
     axes.set_xticks(next(iter(points.values()))[0])
@@ -139,10 +143,10 @@ def plot_wall_time(
     for (text, (elapsed, error)), colour in zip(runs.items(), ORDER, strict=False):
         axes.plot(elapsed, error, "o-", markersize=4, color=COLOURS[colour], label=text)
     axes.axvline(hours, color=COLOURS["ink"], linewidth=1)
-    axes.text(hours, 0.98, "the paper: 10 h ", ha="right", va="top", transform=axes.get_xaxis_transform())
+    axes.text(hours, 0.98, f"the paper: {hours:g} h ", ha="right", va="top", transform=axes.get_xaxis_transform())
     axes.axhline(goal, color=COLOURS["quiet"], linewidth=1, linestyle=":")
-    axes.text(1 / 3600, goal, "Table 1: 0.0611", va="bottom", color=COLOURS["quiet"])
-    ticks = {1 / 3600: "1 s", 10 / 3600: "10 s", 1 / 60: "1 min", 1 / 6: "10 min", 1: "1 h", hours: "10 h"}
+    axes.text(1 / 3600, goal, f"Table 1: {goal:g}", va="bottom", color=COLOURS["quiet"])
+    ticks = {1 / 3600: "1 s", 10 / 3600: "10 s", 1 / 60: "1 min", 1 / 6: "10 min", 1: "1 h", hours: f"{hours:g} h"}
     axes.set(xscale="log", xlim=(0.8 / 3600, 16), ylim=0)
     axes.set(xlabel="time since the beginning", ylabel="wrong pixels, held out")
     axes.set_xticks(list(ticks), list(ticks.values()), minor=False)

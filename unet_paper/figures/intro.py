@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from unet_paper.figures.style import paint_cells, show_image
+from unet_paper.figures.style import TEXT_WIDTH, paint_cells, show_image
 
 
 def plot_task(image: np.ndarray, cells: np.ndarray, weights: np.ndarray) -> Figure:
@@ -21,7 +21,9 @@ def plot_task(image: np.ndarray, cells: np.ndarray, weights: np.ndarray) -> Figu
     weights : numpy.ndarray
         (H, W) float32, the weight of each pixel in the loss (Eq. 2).
     """
-    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(7.0, 2.3))  # no titles: a phone shows 110 px each
+    figure, (left, middle, right) = plt.subplots(
+        1, 3, figsize=(TEXT_WIDTH, 2.3)
+    )  # no titles: a phone shows 110 px each
     show_image(left, image)
     show_image(middle, image)
     paint_cells(middle, cells, alpha=0.55)

@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from unet_paper.figures.style import COLOURS, show_image
+from unet_paper.figures.style import COLOURS, WIDTH, show_image
 
 # Year, name with the paper's reference number, what it does, what the U-Net has of it.
 ANCESTORS = [
@@ -66,7 +66,7 @@ def plot_operations(operations: dict[str, float]) -> mpl.figure.Figure:
     operations : dict
         Name -> floating point operations.
     """
-    figure, axes = plt.subplots(figsize=(5.9, 2.3))
+    figure, axes = plt.subplots(figsize=(WIDTH, 2.3))
     names, values = list(operations), np.array(list(operations.values())) / 1e9
     places = np.arange(len(names))
     axes.barh(places, values, height=0.55, color=[COLOURS[name] for name in ("error", "label", "image")])
@@ -80,7 +80,7 @@ def plot_operations(operations: dict[str, float]) -> mpl.figure.Figure:
 
 def plot_ancestors() -> mpl.figure.Figure:
     """Draw the methods that the paper builds on, by year, and what the U-Net has of each."""
-    figure = plt.figure(figsize=(5.9, 5.4), layout="none")
+    figure = plt.figure(figsize=(WIDTH, 5.4), layout="none")
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, 5.9), ylim=(0, 5.4))
     axes.axis("off")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.patches import Patch, Rectangle
 
-from unet_paper.figures.style import COLOURS, show_image
+from unet_paper.figures.style import COLOURS, TEXT_WIDTH, WIDTH, panels, show_image
 from unet_paper.metrics.warping import ERRORS, Warp
 
 CELL, MEMBRANE = "#ffffff", "#4a5563"
@@ -58,7 +58,7 @@ def plot_pictures(pictures: dict[str, tuple[np.ndarray, str]], *, columns: int =
     columns : int
         Pictures per row.
     """
-    figure, all_axes = _grid(len(pictures), columns, row_height=2.15)
+    figure, all_axes = panels(len(pictures), columns, width=TEXT_WIDTH, row_height=2.15)
     for axes, (title, (mask, text)) in zip(all_axes, pictures.items(), strict=True):
         draw_mask(axes, mask, title=title)
         axes.set_xlabel(text, loc="left", fontsize=10.5)
@@ -67,7 +67,7 @@ def plot_pictures(pictures: dict[str, tuple[np.ndarray, str]], *, columns: int =
 
 def plot_simple_pixels(patches: dict[str, np.ndarray]) -> mpl.figure.Figure:
     """Draw 3x3 neighbourhoods with their centre marked; title -> (3, 3) bool."""
-    figure, all_axes = plt.subplots(1, len(patches), figsize=(7.0, 1.7))
+    figure, all_axes = plt.subplots(1, len(patches), figsize=(TEXT_WIDTH, 1.7))
     for axes, (title, patch) in zip(all_axes, patches.items(), strict=True):
         draw_mask(axes, patch, title=title)
         axes.add_patch(Rectangle((0.5, 0.5), 1, 1, fill=False, edgecolor=COLOURS["image"], linewidth=2.5))
@@ -86,9 +86,9 @@ def plot_warping(labels: np.ndarray, target: np.ndarray, stages: Sequence[np.nda
     warp : unet_paper.metrics.Warp
         The whole warping: pixels that moved are numbered in their order, pixels that stay different are coloured.
     """
-    panels = [("labels", labels), ("result", target), *((f"after pass {k + 1}", m) for k, m in enumerate(stages))]
-    figure, all_axes = _grid(len(panels), 2, row_height=2.35)
-    for axes, (title, mask) in zip(all_axes, panels, strict=True):
+    shown = [("labels", labels), ("result", target), *((f"after pass {k + 1}", m) for k, m in enumerate(stages))]
+    figure, all_axes = panels(len(shown), 2, width=TEXT_WIDTH, row_height=2.35)
+    for axes, (title, mask) in zip(all_axes, shown, strict=True):
         draw_mask(axes, mask, title=title)
     for number, mask in enumerate(stages):
         _number_flips(all_axes[2 + number], warp.flips, number, mask)
@@ -98,7 +98,7 @@ def plot_warping(labels: np.ndarray, target: np.ndarray, stages: Sequence[np.nda
 
 def plot_thinning(stages: dict[str, np.ndarray]) -> mpl.figure.Figure:
     """Draw border thinning: title -> (H, W) numbered cells, 0 membrane or line."""
-    figure, all_axes = plt.subplots(1, len(stages), figsize=(7.0, 2.0))
+    figure, all_axes = plt.subplots(1, len(stages), figsize=(TEXT_WIDTH, 2.0))
     for axes, (title, cells) in zip(all_axes, stages.items(), strict=True):
         draw_cells(axes, cells, title=title)
     return figure
@@ -106,7 +106,7 @@ def plot_thinning(stages: dict[str, np.ndarray]) -> mpl.figure.Figure:
 
 def plot_disagreement(series: dict[str, tuple[np.ndarray, np.ndarray]], *, names: tuple[str, str]) -> mpl.figure.Figure:
     """Draw one measure over another; name of the damage -> (values of the first, values of the second), (n,) each."""
-    figure, axes = plt.subplots(figsize=(6.0, 3.4))
+    figure, axes = plt.subplots(figsize=(WIDTH, 3.4))
     for colour, marker, (title, (x, y)) in zip(("image", "error", "result"), "osD", series.items(), strict=False):
         axes.plot(x, y, marker=marker, color=COLOURS[colour], label=title)
     axes.set(xlabel=names[0], ylabel=names[1], xlim=(0, None), ylim=(0, None))
@@ -114,13 +114,25 @@ def plot_disagreement(series: dict[str, tuple[np.ndarray, np.ndarray]], *, names
     return figure
 
 
-def plot_curves(thresholds: np.ndarray, curves: dict[str, np.ndarray]) -> mpl.figure.Figure:
-    """Draw each measure over the threshold, its best value marked; name -> (n,) with n <= len(thresholds)."""
-    figure, all_axes = plt.subplots(2, -(-len(curves) // 2), figsize=(7.0, 4.0), sharex=True)
+def plot_curves(
+    thresholds: np.ndarray, curves: dict[str, np.ndarray], *, larger_is_better: Collection[str] = ()
+) -> mpl.figure.Figure:
+    """Draw each measure over the threshold, its best value marked.
+
+    Parameters
+    ----------
+    thresholds : numpy.ndarray
+        (11,) in [0, 1].
+    curves : dict
+        Title -> (n,) values at the first n thresholds.
+    larger_is_better : collection of str
+        Titles of scores, of which the largest value is marked; of errors it is the smallest.
+    """
+    figure, all_axes = plt.subplots(2, -(-len(curves) // 2), figsize=(TEXT_WIDTH, 4.0), sharex=True)
     for axes, (name, curve) in zip(all_axes.flat, curves.items(), strict=False):
         at = thresholds[: len(curve)]
         axes.plot(at, curve, marker="o", markersize=3.5, color=COLOURS["image"])
-        best = int(np.argmin(curve))
+        best = int(np.argmax(curve) if name in larger_is_better else np.argmin(curve))
         circle = {"marker": "o", "markersize": 9, "fillstyle": "none", "color": COLOURS["error"], "clip_on": False}
         axes.plot(at[best], curve[best], **circle)
         axes.set(title=name, ylim=(0, None))
@@ -131,7 +143,7 @@ def plot_curves(thresholds: np.ndarray, curves: dict[str, np.ndarray]) -> mpl.fi
 
 def plot_matches(reference: np.ndarray, results: dict[str, np.ndarray]) -> mpl.figure.Figure:
     """Draw numbered results (H, W) with the outline of the reference cells; title -> result."""
-    figure, all_axes = plt.subplots(1, len(results), figsize=(7.0, 1.9))
+    figure, all_axes = plt.subplots(1, len(results), figsize=(TEXT_WIDTH, 1.9))
     for axes, (title, result) in zip(all_axes, results.items(), strict=True):
         draw_cells(axes, result, title=title, zero=CELL)
         _outline(axes, reference)
@@ -172,12 +184,3 @@ def _outline(axes: mpl.axes.Axes, cells: np.ndarray) -> None:
 
 def _pale(colour: str) -> tuple[float, ...]:
     return tuple(0.45 + 0.55 * channel for channel in to_rgb(colour))
-
-
-def _grid(count: int, columns: int, *, row_height: float) -> tuple[mpl.figure.Figure, list[mpl.axes.Axes]]:
-    """Return `count` panels in rows of `columns`; row_height in inches. Places that are left over stay empty."""
-    rows = -(-count // columns)
-    figure, all_axes = plt.subplots(rows, columns, figsize=(7.0, row_height * rows), squeeze=False)
-    for axes in all_axes.flat[count:]:
-        axes.set_visible(False)
-    return figure, list(all_axes.flat[:count])

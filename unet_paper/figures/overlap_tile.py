@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.colors import LogNorm
 from matplotlib.patches import Rectangle
 
-from unet_paper.figures.style import COLOURS, show_image
+from unet_paper.figures.style import COLOURS, TEXT_WIDTH, WIDTH, show_image
 
 Square = tuple[int, int, int]  # top, left, side in px of the image
 FLOOR = 1e-7  # differences below this are drawn alike: float32 resolves no more
@@ -32,7 +32,7 @@ def plot_tiling(extended: np.ndarray, border: int, panels: dict[str, tuple[Squar
     -------
     matplotlib.figure.Figure
     """
-    figure, all_axes = plt.subplots(1, len(panels), figsize=(7.0, 3.9))
+    figure, all_axes = plt.subplots(1, len(panels), figsize=(TEXT_WIDTH, 3.9))
     for axes, (title, (window, tiles)) in zip(all_axes, panels.items(), strict=True):
         _mirrored_image(axes, extended, border, title)
         for tile in tiles[1:]:
@@ -54,7 +54,7 @@ def plot_corner(corners: dict[str, np.ndarray], border: int) -> mpl.figure.Figur
     border : int
         Width of the surroundings, px.
     """
-    figure, all_axes = plt.subplots(1, len(corners), figsize=(7.0, 3.7))
+    figure, all_axes = plt.subplots(1, len(corners), figsize=(TEXT_WIDTH, 3.7))
     for axes, (title, corner) in zip(all_axes, corners.items(), strict=True):
         show_image(axes, corner, title=title, vmin=0, vmax=1)
         side = corner.shape[0]
@@ -75,7 +75,7 @@ def plot_seams(scores: dict[str, np.ndarray], differences: dict[str, np.ndarray]
     step : int
         Side of the tiles, px; marked along the edges of the difference maps.
     """
-    figure, grid = plt.subplots(2, len(scores), figsize=(7.0, 5.4))
+    figure, grid = plt.subplots(2, len(scores), figsize=(TEXT_WIDTH, 5.4))
     for (above, below), title in zip(grid.T, scores, strict=True):
         low, high = np.percentile(scores[title], [1, 99])  # networks differ in the range of their scores
         show_image(above, scores[title], title=title, vmin=low, vmax=high)
@@ -98,7 +98,7 @@ def plot_profiles(profiles: dict[str, np.ndarray], reach: int) -> mpl.figure.Fig
     reach : int
         Distance in px from which on no zero can be seen; marked.
     """
-    figure, axes = plt.subplots(figsize=(5.9, 3.1))
+    figure, axes = plt.subplots(figsize=(WIDTH, 3.1))
     for (name, profile), colour in zip(profiles.items(), ("error", "label", "result"), strict=True):
         axes.semilogy(np.maximum(profile, FLOOR), color=COLOURS[colour], label=name)
     axes.axvline(reach, color=COLOURS["quiet"], lw=1, ls=":")
@@ -121,7 +121,7 @@ def plot_phases(difference: np.ndarray, stride: int, marked: int) -> mpl.figure.
     marked : int
         A shift to point at, px.
     """
-    figure, axes = plt.subplots(figsize=(5.9, 3.0))
+    figure, axes = plt.subplots(figsize=(WIDTH, 3.0))
     shifts = np.arange(len(difference))
     on_grid = shifts % stride == 0
     difference = np.maximum(difference, FLOOR)
@@ -135,7 +135,7 @@ def plot_phases(difference: np.ndarray, stride: int, marked: int) -> mpl.figure.
     return figure
 
 
-def plot_cost(tiles: Sequence[int], redundancy: Sequence[float], megabytes: Sequence[float]) -> mpl.figure.Figure:
+def plot_cost(tiles: Sequence[int], redundancy: Sequence[float], megabytes: Sequence[float], *, chosen: int):
     """Draw what small tiles cost in work, and what large ones cost in memory.
 
     Parameters
@@ -146,6 +146,12 @@ def plot_cost(tiles: Sequence[int], redundancy: Sequence[float], megabytes: Sequ
         Operations per output pixel, relative to an endless tile.
     megabytes : sequence of float
         Stored values of one tile, MB.
+    chosen : int
+        The paper's side in px, marked.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(6.4, 3.0))
     left.plot(tiles, redundancy, color=COLOURS["image"])
@@ -156,8 +162,8 @@ def plot_cost(tiles: Sequence[int], redundancy: Sequence[float], megabytes: Sequ
     right.plot(tiles, megabytes, color=COLOURS["error"])
     right.set(xlabel="input tile (px)", title="values stored", ylabel="MB (float32)", ylim=0)
     for axes in (left, right):
-        axes.axvline(572, color=COLOURS["label"], lw=1.5, ls="--")
-    right.text(592, right.get_ylim()[1] * 0.93, "paper's tile", color=COLOURS["label"])
+        axes.axvline(chosen, color=COLOURS["label"], lw=1.5, ls="--")
+    right.text(chosen + 20, right.get_ylim()[1] * 0.93, "paper's tile", color=COLOURS["label"])
     return figure
 
 

@@ -6,6 +6,7 @@ The colours are those of Okabe and Ito, "Color Universal Design" (2008), named b
 from __future__ import annotations
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 from cycler import cycler
 from matplotlib.colors import ListedColormap
@@ -21,6 +22,10 @@ COLOURS = {
     "quiet": "#8d99a6",  # grey: helpers, grid, thresholds
 }
 
+WIDTH = 6.0  # inches, of most figures; two panels side by side stay readable on a phone
+TEXT_WIDTH = 7.0  # inches, of the text column
+ORDER = ("image", "error", "result", "other", "label")  # colours of curves, as they come
+
 CELL_COLOURS = (  # neighbours in a label image mostly differ: six bright colours, then the same six, darker
     *(COLOURS[name] for name in ("image", "label", "result", "other", "light", "error")),
     *("#00456b", "#8f6300", "#00634a", "#7d4464", "#2b7299", "#853b00"),
@@ -34,7 +39,7 @@ def use_book_style() -> None:
     mpl.rcParams.update(
         {
             "figure.dpi": 115,  # sharp in the text column; the whole book stays below 25 MB
-            "figure.figsize": (7.0, 3.6),  # inches; 7 in is the width of the text column
+            "figure.figsize": (TEXT_WIDTH, 3.6),  # inches
             "figure.constrained_layout.use": True,
             "figure.facecolor": "white",
             "font.size": 11,  # a phone shows 7 in on 360 px: smaller text could not be read there
@@ -90,3 +95,37 @@ def paint_cells(axes: mpl.axes.Axes, cells: np.ndarray, **imshow) -> None:
     """
     colours = np.ma.masked_where(cells <= 0, cells % len(CELL_COLOURS))
     axes.imshow(colours, cmap=ListedColormap(CELL_COLOURS), vmin=0, vmax=len(CELL_COLOURS) - 1, **imshow)
+
+
+def stretch(image: np.ndarray) -> dict[str, float]:
+    """Return limits for `show_image` that stretch the contrast of a light microscope, which uses few grey values."""
+    low, high = np.percentile(image, (0.2, 99.8))
+    return {"vmin": low, "vmax": high}
+
+
+def panels(count: int, columns: int, *, width: float = WIDTH, row_height: float) -> tuple[mpl.figure.Figure, list]:
+    """Return a figure with `count` panels in rows of `columns`; places that are left over stay empty.
+
+    Parameters
+    ----------
+    count, columns : int
+        How many panels, and how many of them in a row.
+    width, row_height : float
+        In inches, of the figure and of each row.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+    axes : list of matplotlib.axes.Axes
+        `count` of them, row by row.
+    """
+    rows = -(-count // columns)  # rounded up
+    figure, axes = plt.subplots(rows, columns, figsize=(width, row_height * rows), squeeze=False)
+    for panel in axes.flat[count:]:
+        panel.set_visible(False)
+    return figure, list(axes.flat[:count])
+
+
+def on_dark() -> dict:
+    """Return the look of a legend that lies on a dark image."""
+    return {"frameon": True, "facecolor": OUTSIDE, "edgecolor": "none", "labelcolor": "white", "framealpha": 0.85}

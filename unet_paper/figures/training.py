@@ -8,10 +8,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 
-from unet_paper.figures.style import COLOURS, show_image
-
-WIDTH = 6.0  # inches; readable when scaled to a phone
-ORDER = ("image", "error", "result", "other", "label")  # colours of curves, as they come
+from unet_paper.figures.style import COLOURS, ORDER, WIDTH, show_image
 
 
 def plot_energy(margin: np.ndarray, energy: np.ndarray, marks: Mapping[str, tuple[float, float]]) -> mpl.figure.Figure:
@@ -100,7 +97,7 @@ def plot_tile_sizes(sizes: Sequence[int], work: Sequence[float], output: Sequenc
     panels[1].set(ylim=(0, 1), ylabel="share of the tile's pixels\nthat get an output")
     for axes in panels:
         axes.axvline(chosen, color=COLOURS["quiet"], linestyle="--", linewidth=1)
-        axes.set(xlabel="side of the tile (px)", xticks=[200, 572, 1000])
+        axes.set(xlabel="side of the tile (px)", xticks=[200, chosen, 1000])
     return figure
 
 

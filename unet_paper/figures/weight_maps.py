@@ -10,9 +10,8 @@ import numpy as np
 from matplotlib.colors import PowerNorm
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from unet_paper.figures.style import COLOURS, OUTSIDE, paint_cells, show_image
+from unet_paper.figures.style import COLOURS, OUTSIDE, TEXT_WIDTH, WIDTH, paint_cells, show_image
 
-WIDTH = 6.0  # inches; two panels side by side stay readable on a phone
 WEIGHTS = "inferno"
 
 
@@ -171,7 +170,7 @@ def plot_section(image: np.ndarray, cells: np.ndarray, weights: np.ndarray) -> m
     weights : numpy.ndarray
         (H, W).
     """
-    figure, axes = plt.subplots(1, 3, figsize=(7.0, 2.8))
+    figure, axes = plt.subplots(1, 3, figsize=(TEXT_WIDTH, 2.8))
     show_image(axes[0], image, title="section", vmin=0, vmax=1)
     _show_cells(axes[1], cells, title="cells")
     axes[1].set(xticks=[], yticks=[])

@@ -12,12 +12,15 @@ from .agreement import Agreement as Agreement
 from .cells import det as det
 from .cells import match_cells as match_cells
 from .cells import merged_cells as merged_cells
+from .cells import merged_labels as merged_labels
 from .cells import seg as seg
 from .em import EMScores as EMScores
 from .em import em_scores as em_scores
 from .information import Information as Information
 from .information import information_scores as information_scores
 from .maps import THRESHOLDS as THRESHOLDS
+from .pixel import GreyThreshold as GreyThreshold
+from .pixel import best_grey_threshold as best_grey_threshold
 from .pixel import pixel_agreement as pixel_agreement
 from .rand import rand_agreement as rand_agreement
 from .thinning import thin_borders as thin_borders

@@ -147,6 +147,23 @@ def merged_cells(reference, result) -> int:
     return sum(_cuts(frame) for frame in _match_frames(reference, result))
 
 
+def merged_labels(reference, result) -> np.ndarray:
+    """Return the numbers of the result cells that cover more than half of several reference cells.
+
+    Parameters
+    ----------
+    reference, result : array_like of int
+        (H, W) cells by label, 0 background.
+
+    Returns
+    -------
+    numpy.ndarray
+        Labels of the result, ascending.
+    """
+    covered, count = np.unique(match_cells(reference, result).result, return_counts=True)
+    return covered[count > 1]
+
+
 def _cuts(frame: Matches) -> int:
     return len(frame.result) - len(np.unique(frame.result))
 

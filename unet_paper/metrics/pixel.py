@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from unet_paper.arrays import check_labels, check_same_shape
+from unet_paper.arrays import IGNORE, check_labels, check_same_shape
 from unet_paper.metrics.agreement import Agreement
 
 
@@ -39,3 +41,37 @@ def count_pixels(reference: np.ndarray, result: np.ndarray) -> Agreement:
     both = int(np.count_nonzero(reference & result))
     in_reference, in_result = int(np.count_nonzero(reference)), int(np.count_nonzero(result))
     return Agreement(both, in_result - both, in_reference - both, reference.size - in_reference - in_result + both)
+
+
+class GreyThreshold(NamedTuple):
+    """The best threshold on the grey value: `level` in [0, 1], share `error` of wrong pixels, polarity of the cells."""
+
+    level: float
+    error: float
+    cells_are_bright: bool
+
+
+def best_grey_threshold(images, labels, *, levels: np.ndarray | None = None) -> GreyThreshold:
+    """Find the threshold on the grey value that separates cells best: what a network must beat.
+
+    Parameters
+    ----------
+    images : array_like
+        Any shape, in [0, 1].
+    labels : array_like
+        Same shape: 0 background or membrane, above 0 cell, -1 not counted.
+    levels : array_like, optional
+        Thresholds to try; by default 0, 0.01, ..., 1.
+
+    Returns
+    -------
+    GreyThreshold
+        Chosen on these very images, so it flatters the threshold; cells may be the bright or the dark side.
+    """
+    known = np.asarray(labels) != IGNORE
+    grey, cell = np.asarray(images)[known], np.asarray(labels)[known] > 0
+    levels = np.linspace(0, 1, 101) if levels is None else np.asarray(levels)
+    wrong = np.array([np.mean((grey > level) != cell) for level in levels])  # with bright cells
+    both = np.stack([wrong, 1 - wrong])
+    dark, at = np.unravel_index(both.argmin(), both.shape)
+    return GreyThreshold(float(levels[at]), float(both[dark, at]), bool(dark == 0))

@@ -1,6 +1,6 @@
-"""TRA, the Cell Tracking Challenge's measure of whole films: what it costs to mend a result's tracks by hand.
+"""TRA, the Cell Tracking Challenge's measure of whole image sequences: what it costs to mend a result's tracks by hand.
 
-A film of tracked cells is a graph: a vertex per cell and frame, a link to the same cell one frame later, and a link
+A sequence of tracked cells is a graph: a vertex per cell and frame, a link to the same cell one frame later, and a link
 from a mother's last frame to each daughter's first. TRA counts the operations that turn the result's graph into the
 reference's, weighs them, and compares with drawing the whole reference by hand.
 
@@ -130,7 +130,7 @@ def tracking_errors(reference: Tracks, result: Tracks) -> TrackingErrors:
 
 
 def links(tracks: Tracks) -> Links:
-    """Return the links of a film, from an earlier to a later cell, each with its kind."""
+    """Return the links of an image sequence, from an earlier to a later cell, each with its kind."""
     found: Links = {}
     ends = dict(tracks.table[:, [0, 2]].tolist())
     for number, begin, end, parent in tracks.table.tolist():

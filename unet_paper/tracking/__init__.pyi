@@ -10,5 +10,6 @@ from .challenge_format import write_tracks as write_tracks
 from .linking import Tracks as Tracks
 from .linking import check_border as check_border
 from .linking import check_tracks as check_tracks
+from .linking import first_frames as first_frames
 from .linking import link as link
 from .linking import within_field as within_field

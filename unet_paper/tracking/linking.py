@@ -21,7 +21,7 @@ from unet_paper.arrays import check_labels, overlaps
 
 @dataclass(frozen=True)
 class Tracks:
-    """Cells that keep their number through a film, and where each comes from.
+    """Cells that keep their number through an image sequence, and where each comes from.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Tracks:
 
 
 def link(frames: Sequence, *, divisions: bool = False) -> Tracks:
-    """Give the cells of a film numbers that last: one per track.
+    """Give the cells of an image sequence numbers that last: one per track.
 
     Two neighbouring frames are linked in two steps. Each cell of the earlier frame is offered to the cell with which
     its intersection over union is largest; each cell of the later frame takes the best of its offers, and with it the
@@ -73,7 +73,7 @@ def link(frames: Sequence, *, divisions: bool = False) -> Tracks:
     frames = _check_frames(frames)
     labels = np.zeros((len(frames), *frames[0].shape), dtype=np.int32)  # (T, H, W)
     table: list[list[int]] = []
-    before, tracks_before = np.zeros_like(frames[0]), np.zeros(1, dtype=np.int32)  # as if the film began empty
+    before, tracks_before = np.zeros_like(frames[0]), np.zeros(1, dtype=np.int32)  # as if the sequence began empty
     for time, frame in enumerate(frames):
         cells = _in_reading_order(frame)
         predecessors, mothers = _offers(before, cells, divisions=divisions)
@@ -112,6 +112,21 @@ def within_field(tracks: Tracks, border: int) -> Tracks:
     inside = tracks.labels[:, border : height - border, border : width - border]
     kept = [np.where(np.isin(frame, field), frame, 0) for frame, field in zip(tracks.labels, inside, strict=True)]
     return _split_at_gaps(np.stack(kept), parents=dict(tracks.table[:, [0, 3]].tolist()))
+
+
+def first_frames(tracks: Tracks, count: int) -> Tracks:
+    """Return the first `count` frames of an image sequence; tracks that go on end with them, later ones are left out.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer frames, or `count` is below 1.
+    """
+    if not 1 <= count <= len(tracks.labels):
+        raise ValueError(f"count is {count}; these tracks have 1 to {len(tracks.labels)} frames")
+    table = tracks.table[tracks.table[:, 1] < count].copy()
+    table[:, 2] = np.minimum(table[:, 2], count - 1)
+    return Tracks(tracks.labels[:count], table)
 
 
 def check_border(border: int, size: tuple[int, int]) -> None:

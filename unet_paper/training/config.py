@@ -54,7 +54,7 @@ class TrainConfig:
     rotation : float
         Largest rotation in degrees, drawn uniformly from both directions; 180 for any angle, 0 for none.
     quarter_turns : bool
-        Turn each tile by a random multiple of 90 degrees, which moves pixels exactly.
+        Rotate each tile by a random multiple of 90 degrees, which moves pixels exactly.
     flips : bool
         Mirror each axis with probability 1/2.
     elastic_std : float

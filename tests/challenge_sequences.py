@@ -1,4 +1,4 @@
-"""Small films and reference folders for the tests of tracking, and the challenge's measures by py-ctcmetrics."""
+"""Small sequences and reference folders for the tests of tracking, and the challenge's measures by py-ctcmetrics."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from unet_paper.tracking.challenge_format import write_tracks
 from unet_paper.tracking.linking import Tracks, link
 
 
-def film(*rows: str) -> np.ndarray:
+def sequence(*rows: str) -> np.ndarray:
     """Return one frame of one row per string: "11.2" is cell 1 (2 px), a pixel of background, cell 2."""
     return np.array([[[0 if pixel == "." else int(pixel) for pixel in row]] for row in rows], dtype=np.int32)
 
