@@ -170,7 +170,8 @@ STUDIED_WEIGHTS = {
     "w0-10": {"w0": 10.0, "balance": False},
     "eq2": {"w0": 10.0, "balance": True},
 }
-HALF = {"base_channels": 32, "published": True}  # 15.5 MB each; meant to replace the narrow ones once they have been run
+# 15.5 MB each; meant to replace the narrow ones once they have been run.
+HALF = {"base_channels": 32, "published": True}
 QUARTER = {"base_channels": 16, "scale": 0.5}
 
 EXPERIMENTS = {
