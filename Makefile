@@ -7,6 +7,10 @@ PYTHON ?= $(firstword $(shell for p in python3.12 python3.11 python3 python; do 
 VENV ?= .venv
 READY := $(VENV)/.ready
 RUN := $(VENV)/bin/python
+# Two test workers that share the executions of chapters (tests/workers.py); WORKERS= for one
+WORKERS ?= -n 2 -p tests.workers --no-loadscope-reorder
+# Tests of chapters of a line or two, which read no data: once is enough
+ANY_DATA := --ignore tests/chapters/test_strict_build.py --ignore tests/chapters/test_execution.py
 
 .PHONY: help book test notebooks lint bench gpu lock clean
 
@@ -14,9 +18,9 @@ book: $(READY)
 	@$(RUN) book/build.py html
 
 test: $(READY) lint
-	@$(RUN) -m pytest
+	@$(RUN) -m pytest $(WORKERS)
 	@echo "Once more without the challenge data: every chapter on synthetic images"
-	@UNET_PAPER_DATA=tests/no_data $(RUN) -m pytest tests/chapters -k "not book_as_built and not full_run and not strict_build"
+	@UNET_PAPER_DATA=tests/no_data $(RUN) -m pytest $(WORKERS) tests/chapters -m "not whole_book" $(ANY_DATA)
 
 notebooks: $(READY)  ## execute the chapters and write the paired notebooks beside them
 	@$(RUN) book/build.py notebooks
@@ -52,7 +56,7 @@ $(READY): pyproject.toml constraints.txt bootstrap.py
 	@touch $(READY)
 
 help:
-	@echo "make book       environment, all chapters executed, pages in _build/html"
+	@echo "make book       environment, all new or changed chapters executed, pages in _build/html"
 	@echo "make test       environment, every check (lint, unit tests, chapters, notebooks, strict build)"
 	@echo "make notebooks  book/*.ipynb written anew from an execution"
 	@echo "make bench      the benchmark table (to record it: see book/benchmarks.md)"

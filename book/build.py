@@ -1,6 +1,6 @@
 """Build the book, and write the notebook beside each chapter.
 
-``python book/build.py html`` executes what changed and leaves the pages in ``_build/html``.
+``python book/build.py html`` executes what changed (``execution.py``) and leaves the pages in ``_build/html``.
 ``python book/build.py notebooks`` then writes ``book/NAME.ipynb`` beside each ``book/NAME.md``, for Colab, Binder and
 the comparison of outputs in the tests.
 """
@@ -13,10 +13,12 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import jupytext
 import nbformat
+from execution import Failure, execute_chapters
 from jupyter_cache import get_cache
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,7 +33,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, help="where _build goes (default: the source folder)")
     options = parser.parse_args(arguments)
     build = (options.output or options.source).resolve() / "_build"
-    status = build_html(options.source.resolve(), build)
+    try:
+        status = build_html(options.source.resolve(), build)
+    except KeyboardInterrupt:
+        print("\nInterrupted. Chapters that were executed are kept.")
+        status = 130
     if status == 0 and options.command == "notebooks":
         write_notebooks(options.source / "book", build / ".jupyter_cache", options.source / "book")
     return status
@@ -40,6 +46,10 @@ def main(arguments: list[str] | None = None) -> int:
 def build_html(source: Path, build: Path) -> int:
     """Build the pages strictly: a warning is an error, and so is a chapter that fails to execute."""
     forget_stale_outputs(source, build)
+    failures = execute_chapters(coded_chapters(source / "book"), build, log=partial(print, flush=True))
+    if failures:
+        report(failures)
+        return 1
     # Sphinx would not repeat the warnings of pages that it finds unchanged, nor remove figures that no page shows.
     for folder in (".doctrees", "html"):
         shutil.rmtree(build / folder, ignore_errors=True)
@@ -53,6 +63,18 @@ def build_html(source: Path, build: Path) -> int:
             source_map.unlink()  # 3 MB for those who debug the theme
         print(f"\nThe book is ready. Open {build / 'html' / 'index.html'}")
     return status
+
+
+def coded_chapters(book: Path) -> list[Path]:
+    """Return the chapters that hold code."""
+    return [path for path in sorted(book.glob("*.md")) if "kernelspec" in jupytext.read(path).metadata]
+
+
+def report(failures: list[Failure]) -> None:
+    """Say last, where it is read, which chapters stand in the way."""
+    print("\nThe book was not built. Mend this and build again; only what failed is executed once more.")
+    for failure in failures:
+        print(f"  {failure}")
 
 
 def forget_stale_outputs(source: Path, build: Path) -> None:
@@ -80,11 +102,9 @@ def fingerprint(source: Path) -> str:
 def write_notebooks(book: Path, cache: Path, folder: Path) -> None:
     """Write the notebook of each chapter with code to `folder`: its cells, with the text outputs of the last build."""
     executed = get_cache(cache)
-    for chapter in sorted(book.glob("*.md")):
-        notebook = jupytext.read(chapter)
-        if "kernelspec" in notebook.metadata:
-            _, run = executed.merge_match_into_notebook(notebook)
-            nbformat.write(reproducible(run), folder / f"{chapter.stem}.ipynb")
+    for chapter in coded_chapters(book):
+        _, run = executed.merge_match_into_notebook(jupytext.read(chapter))
+        nbformat.write(reproducible(run), folder / f"{chapter.stem}.ipynb")
 
 
 def reproducible(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:

@@ -9,6 +9,14 @@ import pytest
 from harness import ROOT, Build, Glued, build_book, run_quickly
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest selects by marker
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need the whole book."""
+    for item in items:
+        if "built_book" in item.fixturenames:
+            item.add_marker(pytest.mark.whole_book)
+
+
 @pytest.fixture(scope="session")
 def run_chapter(tmp_path_factory) -> Callable[[str], Glued]:
     """Return a function: chapter name -> the values it glued, run with the fast parameters of fast.json."""

@@ -19,6 +19,7 @@ from papermill.parameterize import parameterize_notebook
 
 ROOT = Path(__file__).parents[2]
 BOOK = ROOT / "book"
+PATIENCE = 3600  # seconds for a kernel to start, and to hand over its last output: a busy machine is no failure
 FAST = json.loads(Path(__file__).with_name("fast.json").read_text())  # chapter -> parameters of a run in seconds
 
 Glued = dict[str, Any]
@@ -34,7 +35,8 @@ def run_quickly(name: str, folder: Path) -> Glued:
     source, result = folder / f"{name}.ipynb", folder / f"{name}.out.ipynb"
     nbformat.write(jupytext.read(BOOK / f"{name}.md"), source)  # papermill reads notebooks only
     options = {"cwd": BOOK, "kernel_name": "python3", "progress_bar": False}
-    return glued_values(papermill.execute_notebook(source, result, parameters=FAST.get(name, {}), **options))
+    limits = {"start_timeout": PATIENCE, "iopub_timeout": PATIENCE}
+    return glued_values(papermill.execute_notebook(source, result, parameters=FAST.get(name, {}), **options, **limits))
 
 
 def glued_values(notebook: NotebookNode) -> Glued:
@@ -59,7 +61,8 @@ def compare_outputs(notebook: NotebookNode, name: str, folder: Path) -> subproce
     nbformat.write(notebook, path)
     nbformat.write(parameterize_notebook(load_notebook_node(str(path)), FAST.get(name, {})), path)
     nbval = ["-m", "pytest", "-p", "no:cacheprovider", "--nbval-lax", "--nbval-current-env", path.name]
-    return _run([sys.executable, *nbval], cwd=folder)
+    limits = [f"--nbval-kernel-startup-timeout={PATIENCE}", f"--nbval-cell-timeout={PATIENCE}"]
+    return _run([sys.executable, *nbval, *limits], cwd=folder)
 
 
 @dataclass(frozen=True)

@@ -24,14 +24,20 @@ def small_book(folder: Path, cell: str) -> Path:
     return folder
 
 
-def test_a_good_small_book_passes(tmp_path):
-    assert build_book(small_book(tmp_path, "print(1)"), tmp_path).status == 0
+def test_a_good_small_book_passes_and_its_chapter_is_executed_once(tmp_path):
+    cell = "open('runs', 'a').write('x')\nprint(6 * 7)"
+    build = build_book(small_book(tmp_path, cell), tmp_path)
+    assert build.status == 0, build.log
+    assert (tmp_path / "book" / "runs").read_text() == "x"
+    assert "42" in (build.html / "book" / "intro.html").read_text()
 
 
-def test_a_chapter_that_fails_makes_the_build_fail(tmp_path):
+def test_a_chapter_that_fails_makes_the_build_fail_and_is_named_last(tmp_path):
     build = build_book(small_book(tmp_path, "raise ValueError('on purpose')"), tmp_path)
     assert build.status != 0
-    assert "on purpose" in build.log
+    last = build.log.splitlines()[-1]
+    assert "book/intro.md:" in last
+    assert "code cell 1: ValueError: on purpose" in last
 
 
 def test_a_reference_to_nothing_makes_the_build_fail(tmp_path):

@@ -1,16 +1,16 @@
-"""Tiny networks train faster on one thread, and do not wait for each other on a busy machine."""
+"""A test that trains on several threads leaves one to the next."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import pytest
 import torch
 
 
 @pytest.fixture(autouse=True)
-def one_thread(monkeypatch):
-    """Compute on one thread, in this process and in those that a test starts."""
+def threads_put_back() -> Iterator[None]:
+    """Restore the number of threads (tests/conftest.py)."""
     before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     yield
     torch.set_num_threads(before)

@@ -20,7 +20,7 @@ TWO_TILES = replace(CONFIG, batch_size=2, steps=4, checkpoint_every=1, validate_
 def test_two_gloo_processes_have_the_gradients_of_one_process_with_two_tiles(tmp_path):
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command = [*launch, "-m", "tests.training.pair", tmp_path / "pair"]
-    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    subprocess.run(command, check=True, capture_output=True, timeout=1800)
     net = tiny_net(dropout=0.0)
     data = bright_squares()
     alone = train(net, data, TWO_TILES, validation=data, checkpoint=tmp_path / "alone", progress=False)
