@@ -12,9 +12,8 @@ are those of the authors' release of 2015.
 from __future__ import annotations
 
 import numpy as np
+import skimage
 from scipy import ndimage
-from skimage.morphology import h_maxima
-from skimage.segmentation import watershed
 
 from unet_paper.arrays import IGNORE, check_labels, check_probability
 
@@ -115,7 +114,7 @@ def watershed_instances(
     # A frame of background first: a cell that the image's edge cuts off is not deepest at the edge.
     distance = ndimage.distance_transform_edt(np.pad(foreground, 1))[1:-1, 1:-1]  # (H, W) px
     seeds = ndimage.label(_deep_maxima(distance, depth))[0]
-    return _kept(watershed(-distance, seeds, mask=foreground), min_size=min_size, border=border)
+    return _kept(skimage.segmentation.watershed(-distance, seeds, mask=foreground), min_size=min_size, border=border)
 
 
 def _cell_probability(probability) -> np.ndarray:
@@ -138,7 +137,7 @@ def _checked_threshold(threshold: float) -> float:
 
 def _deep_maxima(distance: np.ndarray, depth: float) -> np.ndarray:
     """Return where the distance is highest within hills that rise more than `depth`, or that have no other seed."""
-    deep = h_maxima(distance, depth) > 0
+    deep = skimage.morphology.h_maxima(distance, depth) > 0
     hills = connected_cells(distance > 0)
     count = int(hills.max())
     seeded = np.zeros(count + 1, dtype=bool)
