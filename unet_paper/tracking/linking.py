@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from unet_paper.arrays import check_labels, overlaps
+from unet_paper.arrays import as_ranges, check_labels, gaps, overlaps, runs
 
 
 @dataclass(frozen=True)
@@ -250,11 +250,13 @@ def _frames_of(labels: np.ndarray) -> dict[int, np.ndarray]:
 def _problems_of_table(table: np.ndarray) -> Iterator[str]:
     numbers, counts = np.unique(table[:, 0], return_counts=True)
     if (counts > 1).any():
-        yield f"the table names {numbers[counts > 1].tolist()} more than once"
+        yield f"the table names {as_ranges(runs(numbers[counts > 1]))} more than once"
     ends = dict(table[:, [0, 2]].tolist())
     for number, begin, end, parent in table.tolist():
         if number < 1:
             yield f"track {number}: numbers begin at 1"
+        if begin < 0:
+            yield f"track {number} begins in frame {begin}; frames are counted from 0"
         if end < begin:
             yield f"track {number} ends in frame {end}, before it begins in frame {begin}"
         if parent and parent not in ends:
@@ -264,12 +266,15 @@ def _problems_of_table(table: np.ndarray) -> Iterator[str]:
 
 
 def _problems_of_labels(tracks: Tracks) -> Iterator[str]:
-    shown = {number: frames.tolist() for number, frames in _frames_of(tracks.labels).items()}
-    stated = {number: range(begin, end + 1) for number, begin, end, _ in tracks.table.tolist()}
-    for number in sorted(shown.keys() - stated.keys()):
-        yield f"frames {shown[number]} show the cell {number}, which the table lacks"
-    for number, frames in stated.items():
-        if missing := sorted(set(frames) - set(shown.get(number, []))):
-            yield f"track {number} has no cell in frames {missing}, the table says {frames.start} to {frames.stop - 1}"
-        if extra := sorted(set(shown.get(number, [])) - set(frames)):
-            yield f"track {number} has a cell in frames {extra}, the table says {frames.start} to {frames.stop - 1}"
+    """Compare the frames that show a cell with what the table says; an interval may be far longer than the film."""
+    shown = _frames_of(tracks.labels)
+    stated = {number: (begin, end) for number, begin, end, _ in tracks.table.tolist() if begin <= end}
+    for number in sorted(shown.keys() - set(tracks.table[:, 0].tolist())):
+        yield f"frames {as_ranges(runs(shown[number]))} show the cell {number}, which the table lacks"
+    for number, (begin, end) in stated.items():
+        frames = shown.get(number, np.zeros(0, dtype=int))
+        inside = (begin <= frames) & (frames <= end)
+        if missing := gaps(frames[inside], first=begin, last=end):
+            yield f"track {number} has no cell in frames {as_ranges(missing)}, the table says {begin} to {end}"
+        if extra := runs(frames[~inside]):
+            yield f"track {number} has a cell in frames {as_ranges(extra)}, the table says {begin} to {end}"

@@ -13,11 +13,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
-from unet_paper.arrays import check_choice
+from unet_paper.arrays import check_choice, check_scalar
 from unet_paper.model import PRECISIONS
 
 OPTIMISERS = ("sgd", "adam")
 SCHEDULES = ("constant", "cosine")
+TYPES = {"bool": bool, "int": int, "float": float, "str": str}  # annotations are text in this file
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,8 @@ class TrainConfig:
 
     Raises
     ------
+    TypeError
+        If a value is of another type; NumPy's scalars become Python's, so that checkpoints can hold them.
     ValueError
         If a value is out of its range; the message names it and what is allowed.
     """
@@ -128,6 +131,9 @@ class TrainConfig:
     checkpoint_every: int = 500
 
     def __post_init__(self):
+        for field in fields(self):
+            value = check_scalar(getattr(self, field.name), TYPES[field.type], name=field.name)
+            object.__setattr__(self, field.name, value)
         _check_choices(self)
         _check_numbers(self)
 

@@ -24,7 +24,7 @@ from tqdm import tqdm
 from unet_paper.arrays import IGNORE
 from unet_paper.datasets.dataset import Dataset
 from unet_paper.metrics.maps import WARPING_THRESHOLDS, above
-from unet_paper.overlap_tile import predict_scores
+from unet_paper.overlap_tile import scores_of_input
 from unet_paper.training.checkpoint import check_target, restore_checkpoint, save_checkpoint
 from unet_paper.training.config import TrainConfig, learning_rate_at
 from unet_paper.training.distributed import Processes, processes
@@ -175,7 +175,8 @@ def held_out_counts(net: nn.Module, images: np.ndarray, labels: np.ndarray, *, t
     """
     counts = torch.zeros(len(WARPING_THRESHOLDS) + 1, dtype=torch.float64)
     for image, truth in zip(images, labels, strict=True):
-        scores = torch.from_numpy(predict_scores(net, image, tile=tile, precision=precision, progress=False))
+        read = scores_of_input(net, image[None], tile=tile, precision=precision, progress=False)  # (2, H, W)
+        scores = torch.from_numpy(read)
         cell = scores.softmax(dim=0)[1].numpy()  # (H, W)
         known = truth != IGNORE
         differ = [np.count_nonzero((above(cell, threshold) != (truth > 0)) & known) for threshold in WARPING_THRESHOLDS]
@@ -280,9 +281,9 @@ def _check_network(net: nn.Module, config: TrainConfig) -> None:
             net.output_size(getattr(config, name))
         except ValueError as error:
             raise ValueError(f"config.{name} does not fit the network: {error}") from None
-    if net.in_channels != 1 or net.num_classes < 2:
+    if net.in_channels != 1 or net.num_classes != 2:
         found = f"{net.in_channels} input channels and {net.num_classes} classes"
-        raise ValueError(f"the network has {found}; a data set of grey images needs 1 channel and at least 2 classes")
+        raise ValueError(f"the network has {found}; a data set of grey images needs 1 channel and 2 classes")
 
 
 def _place(net: nn.Module, config: TrainConfig, device: torch.device) -> None:
