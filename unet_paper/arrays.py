@@ -324,9 +324,9 @@ def _warn_of_small_range(images: np.ndarray, *, name: str) -> None:
         first = small[0]
         which = f" in {len(small)} of {len(images)} images, first in number {first}" if len(images) > 1 else ""
         warnings.warn(
-            f"{name} uses the grey values {low[first]}-{high[first]} of {full}{which}: the network sees little contrast. "
-            "If the camera has fewer bits than the file, divide by its own largest value (12 bits: 4095) and pass "
-            "floats in [0, 1]",
+            f"{name} uses the grey values {low[first]}-{high[first]} of {full}{which}: the network sees little "
+            "contrast. If the camera has fewer bits than the file, divide by its own largest value (12 bits: 4095) and "
+            "pass floats in [0, 1]",
             stacklevel=4,
         )
 

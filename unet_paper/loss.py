@@ -57,12 +57,13 @@ def energy(scores: Tensor, target: Tensor, weight: Tensor, *, reduction: str = "
 
     To look at a value is to wait for the GPU, which no step of training should, and a recorded one must not.
     """
+    target = target.long()
     weight = weight.masked_fill(target == IGNORE, 0)  # whatever stands there: NaN times 0 would be NaN
     with torch.autocast(scores.device.type, enabled=False):
         scores = scores if scores.dtype == torch.float64 else scores.float()
         log_p = F.log_softmax(scores, dim=1)  # (B, K, H, W)
         # Departure: Eq. 1 is printed without the minus sign; what is minimised is -E, nll_loss brings the sign.
-        each = F.nll_loss(log_p, target.long(), ignore_index=IGNORE, reduction="none")  # (B, H, W)
+        each = F.nll_loss(log_p, target, ignore_index=IGNORE, reduction="none")  # (B, H, W)
         total = (weight * each).sum()
     # Departure: the paper prints a sum and leaves the normalisation open; the default is a mean over annotated pixels.
     if reduction == "sum":
@@ -88,6 +89,7 @@ def _check(scores: Tensor, target: Tensor, weight: Tensor, reduction: str) -> No
 
 
 def _check_values(target: Tensor, weight: Tensor, *, num_classes: int) -> None:
+    target = target.long()  # in 8 bits without sign, -1 would be 255
     annotated = target != IGNORE
     wrong = target[annotated & ((target < 0) | (target >= num_classes))]
     if len(wrong):

@@ -90,7 +90,7 @@ class Dataset:
         wanted = everything[indices] if isinstance(indices, slice) else np.asarray(indices)
         if wanted.ndim != 1 or (wanted.size and wanted.dtype.kind not in "biu"):
             raise TypeError(
-                f"indices are {short(repr(indices))}; pass whole numbers, one boolean per image, or a slice"
+                f"indices are {short(repr(indices))}; pass whole numbers, a slice, or one boolean per image"
             )
         if wanted.size == 0 or (wanted.dtype.kind == "b" and not wanted.any()):
             raise ValueError("indices name no image; a data set needs at least one")

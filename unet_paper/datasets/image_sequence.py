@@ -62,7 +62,8 @@ def load_masks(path: str | os.PathLike) -> np.ndarray:
     Returns
     -------
     numpy.ndarray
-        (T, H, W) int32: 0 background, -1 unannotated. Cells need neither consecutive numbers nor the same number in every frame.
+        (T, H, W) int32: 0 background, -1 unannotated. Cells need neither consecutive numbers nor the same number in
+        every frame.
 
     Raises
     ------

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from unet_paper.arrays import check_scalar, short
 from unet_paper.datasets.folders import data_roots
 from unet_paper.files import TensorFileError, read_metadata, read_tensors, sha256_of, write_tensors, write_text
 from unet_paper.model import UNet
@@ -199,9 +200,18 @@ def _read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 def _build(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> UNet:
     try:
-        with torch.random.fork_rng(devices=[]):  # the caller's generator does not move
-            net = UNet(**json.loads(metadata["network"]))
+        with torch.device("meta"):  # settings are a claim: no memory before the weights are seen to fit, and no draw
+            net = UNet(**_claimed(metadata["network"], weights=len(tensors)))
         net.load_state_dict({name: value.float() for name, value in tensors.items()}, assign=True)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise TensorFileError(f"{path} holds weights that do not fit its own settings ({error})") from error
+    except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
+        reason = short(str(error), limit=300)
+        raise TensorFileError(f"{path} holds weights that do not fit its own settings ({reason})") from error
     return net
+
+
+def _claimed(text: str, *, weights: int) -> dict:
+    """Return the settings that a file states, unless it holds too few weights for so deep a network."""
+    settings = json.loads(text)
+    if check_scalar(settings["depth"], int, name="depth") > weights:
+        raise ValueError(f"depth is {settings['depth']}, but there are only {weights} weights")
+    return settings
