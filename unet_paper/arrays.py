@@ -258,7 +258,7 @@ def check_image(image, *, name: str = "image", ranks: tuple[int, ...] = (2, 3)) 
         If less than a quarter of the type's range is used, as by 12 bits stored in 16: the network would see black.
     """
     image = check_array(image, name=name, ranks=ranks)
-    _warn_of_small_range(image[None], name=name)
+    warn_of_small_range(image[None], name=name)
     return _in_unit_range(image, name=name)
 
 
@@ -283,7 +283,7 @@ def check_images(images, *, name: str = "images") -> np.ndarray:
         As in `check_image`, or if the images differ in size or dtype.
     """
     images = check_array(_stacked(images, name=name), name=name, ranks=(3,))
-    _warn_of_small_range(images, name=name)
+    warn_of_small_range(images, name=name)
     return _in_unit_range(images, name=name)
 
 
@@ -313,8 +313,14 @@ def _in_unit_range(image: np.ndarray, *, name: str) -> np.ndarray:
     return image.astype(np.float32, copy=False)
 
 
-def _warn_of_small_range(images: np.ndarray, *, name: str) -> None:
-    """Warn of integer images (N, ...) of which one uses less than `SMALL_PART` of its type's range."""
+def warn_of_small_range(images: np.ndarray, *, name: str) -> None:
+    """Warn of integer images (N, ...) of which one uses less than `SMALL_PART` of its type's range.
+
+    Warns
+    -----
+    UserWarning
+        With the grey values that are used, as in "0-4095 of 65535": 12 bits stored in 16 look black to a network.
+    """
     full = FULL_RANGE.get(str(images.dtype))
     if full is None:
         return
@@ -327,7 +333,7 @@ def _warn_of_small_range(images: np.ndarray, *, name: str) -> None:
             f"{name} uses the grey values {low[first]}-{high[first]} of {full}{which}: the network sees little "
             "contrast. If the camera has fewer bits than the file, divide by its own largest value (12 bits: 4095) and "
             "pass floats in [0, 1]",
-            stacklevel=4,
+            stacklevel=2,
         )
 
 

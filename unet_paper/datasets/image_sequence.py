@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from imagecodecs import png_decode
 
-from unet_paper.arrays import as_ranges, check_images, check_labels, gaps
+from unet_paper.arrays import as_ranges, check_labels, gaps, unit_range, warn_of_small_range
 from unet_paper.datasets.dataset import Dataset
 from unet_paper.datasets.tiff import read_tiff
 
@@ -39,11 +39,17 @@ def load_image_sequence(path: str | os.PathLike, *, complete: bool = True) -> Da
         If there is no such path, the folder holds no image, or frames are missing; the message lists which.
     ValueError
         If a file is no image, not grey, without a number or with that of another; or if frames differ in size.
+
+    Warns
+    -----
+    UserWarning
+        If a frame uses less than a quarter of its type's range.
     """
     numbers, pixels = _read_frames(Path(path), complete=complete)
+    warn_of_small_range(pixels, name=str(path))
     return Dataset(
         name=Path(path).stem,
-        images=check_images(pixels, name=str(path)),
+        images=unit_range(pixels, name=str(path)),
         labels=None,
         frames=numbers,
         source=f"Your own data: {len(numbers)} frames of {path}.",

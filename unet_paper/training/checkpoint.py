@@ -121,7 +121,7 @@ class Checkpoint:
             (parameter, value) for parameter, state in zip(parameters, states, strict=True) for value in state.values()
         ]
         fits = all(value.ndim == 0 or value.shape == parameter.shape for parameter, value in pairs)
-        if not (fits and self._fit(net, "net.") and (average is None or self._fit(average, "average."))):
+        if not (fits and self._fits(net, "net.") and (average is None or self._fits(average, "average."))):
             raise CheckpointError(f"{self.path} holds numbers that do not fit its own settings; start anew without it")
         net.load_state_dict(_named(self.tensors, "net."))
         for parameter, state in zip(parameters, states, strict=True):
@@ -129,12 +129,10 @@ class Checkpoint:
         if average is not None:
             average.load_state_dict(_named(self.tensors, "average."))
 
-    def _fit(self, module: nn.Module, prefix: str) -> bool:
+    def _fits(self, module: nn.Module, prefix: str) -> bool:
         """Tell whether the numbers under `prefix` are those of a module, by name and shape."""
-        there, here = _named(self.tensors, prefix), module.state_dict()
-        return {name: value.shape for name, value in there.items()} == {
-            name: value.shape for name, value in here.items()
-        }
+        there = {name: value.shape for name, value in _named(self.tensors, prefix).items()}
+        return there == {name: value.shape for name, value in module.state_dict().items()}
 
 
 def newest_checkpoint(path: Path) -> Checkpoint | None:

@@ -251,8 +251,8 @@ class _Run:
         if validates:
             self.validate(done)
         if writes and self.group.rank == 0:
-            extra = {"average": self.average, "data": self.data}
-            save_checkpoint(self.checkpoint, self.net, self.optimiser, self.history, **extra)
+            state = (self.checkpoint, self.net, self.optimiser, self.history)
+            save_checkpoint(*state, average=self.average, data=self.data)
 
     def report(self, done: int, bar: tqdm) -> None:
         """Look at the losses since the last report: the only place where a GPU is waited for."""
