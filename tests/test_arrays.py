@@ -124,9 +124,7 @@ def test_grey_values_of_both_types_become_the_same_image(dtype, full):
 def test_floats_outside_0_1_are_refused_with_the_way_there(scale):
     image = scale * np.ones((1, 2, 3))
     for refused in (lambda: check_image(image), lambda: squares(images=image, labels=None, frames=(0,))):
-        with pytest.raises(
-            ValueError, match=r"outside \[0, 1\]; divide 8-bit grey values by 255 and 16-bit ones by 65535"
-        ):
+        with pytest.raises(ValueError, match=r"outside \[0, 1\]; divide 8-bit grey values by 255 and 16"):
             refused()
 
 

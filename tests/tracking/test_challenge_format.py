@@ -225,7 +225,7 @@ def test_a_forged_table_costs_neither_memory_nor_a_long_message(tmp_path):
     lines = (folder / "res_track.txt").read_text().splitlines()[:-1]
     (folder / "res_track.txt").write_text("\n".join(lines))
     tracemalloc.start()
-    with pytest.raises(ValueError, match="track 1000 has no cell in frames 0-20001000, .*; and 95 more") as refused:
+    with pytest.raises(ValueError, match=r"track 1000 has no cell in frames 0-20001000, .*; and 95 more") as refused:
         read_tracks(folder)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
