@@ -29,7 +29,14 @@ HOSTILE = [
     *(np.int64(2), np.float32(0.5), np.bool_(True), np.float64("nan"), np.array(3), np.array([]), np.zeros(3), 1j),
     *(np.zeros((0, 5)), np.zeros((4, 4)), np.ones((9, 7), bool), np.full((40, 40), np.nan), np.full((40, 40), np.inf)),
     *(255 * IMAGE, -IMAGE, IMAGE.astype(np.float16), (255 * IMAGE).astype(np.uint8), (9 * IMAGE).astype(np.uint16)),
-    *(LABELS.astype(np.int8), 255 * LABELS, LABELS * 2**40, LABELS - 2, LABELS + 0.5, LABELS.astype(complex)),
+    *(
+        LABELS.astype(np.int8),
+        255 * LABELS,
+        LABELS.astype(np.int64) * 2**40,
+        LABELS - 2,
+        LABELS + 0.5,
+        LABELS.astype(complex),
+    ),
     *(
         IMAGE.astype(object),
         np.array([["a"]]),
@@ -68,7 +75,7 @@ def _is_finite(result) -> bool:
 
 
 def _is_map(result) -> bool:
-    return _is_finite(result) and result.dtype == np.float32 and 0 <= result.min() and result.max() <= 1
+    return _is_finite(result) and result.dtype == np.float32 and result.min() >= 0 and result.max() <= 1
 
 
 def _is_data_set(result) -> bool:
@@ -162,7 +169,7 @@ TARGETS = {
     "Augmentation": Target(
         up.augmentation.Augmentation,
         {"shift": 2, "rotation": 5.0, "flips": False, "grey_value": 0.1, "scaling": 0.0, "elastic_std": 1.0, "grid": 3},
-        lambda augmentation: _is_finite(list(augmentation.__dict__.values())[:7]),
+        lambda augmentation: _is_finite([augmentation.shift, augmentation.rotation, augmentation.elastic_std]),
     ),
     "seg": Target(up.metrics.seg, {"reference": DATA.labels, "result": DATA.labels}, lambda value: 0 <= value <= 1),
     "em_scores": Target(

@@ -21,6 +21,7 @@ FULL_RANGE = {"uint8": 255, "uint16": 65535}  # grey value that becomes 1.0
 SMALL_PART = 0.25  # of a type's range: 12 and 14 bits stored in 16 stay below it, the challenges' images do not
 
 Scalar = bool | int | float | str
+TYPES = {kind.__name__: kind for kind in (bool, int, float, str)}  # by name, as annotations of a dataclass are text
 
 
 def check_choice(value: str, choices: Iterable[str], *, name: str) -> str:
@@ -66,6 +67,19 @@ def check_scalar(value, kind: type, *, name: str) -> Scalar:
 def short(text: str, *, limit: int = 80) -> str:
     """Return `text`, or what of its beginning fits into `limit` characters: values in messages may be of any length."""
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
+
+
+def check_border(border: int, size: tuple[int, int]) -> None:
+    """Refuse a border that is no whole number, negative, or leaves nothing of images of `size` (H, W) px.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming what is allowed.
+    """
+    largest = (min(size) - 1) // 2
+    if not 0 <= check_scalar(border, int, name="border") <= largest:
+        raise ValueError(f"border is {border} px; frames of {size[0]} x {size[1]} px allow 0 to {largest}")
 
 
 def gaps(numbers: Iterable[int], *, first: int, last: int) -> list[tuple[int, int]]:
@@ -179,6 +193,7 @@ def scaled_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
     ValueError
         If `scale` is not a finite number above 0.
     """
+    check_scalar(scale, float, name="scale")
     if not (scale > 0 and math.isfinite(scale)):
         raise ValueError(f"scale is {scale}; needs a factor above 0, for example 0.5 for half the size")
     return tuple(max(1, round(side * scale)) for side in size)

@@ -74,6 +74,9 @@ def energy(scores: Tensor, target: Tensor, weight: Tensor, *, reduction: str = "
 
 
 def _check(scores: Tensor, target: Tensor, weight: Tensor, reduction: str) -> None:
+    for name, tensor in {"scores": scores, "target": target, "weight": weight}.items():
+        if not isinstance(tensor, Tensor):
+            raise TypeError(f"{name} is of type {type(tensor).__name__}; pass a Tensor, e.g. torch.from_numpy({name})")
     check_choice(reduction, REDUCTIONS, name="reduction")
     if scores.ndim != 4:
         raise ValueError(f"scores have shape {tuple(scores.shape)}; needs 4 dimensions: (B, K, H, W)")

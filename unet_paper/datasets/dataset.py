@@ -103,9 +103,9 @@ class Dataset:
 
     def rescaled(self, scale: float) -> Dataset:
         """Return the data set with every side `scale` times as long; labels take the nearest pixel's value."""
+        size = scaled_size(self.images.shape[1:], scale)
         if scale == 1:
             return self
-        size = scaled_size(self.images.shape[1:], scale)
         return replace(
             self,
             images=resize_image(self.images, size).clip(0, 1),  # rounding may leave the range

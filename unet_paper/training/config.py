@@ -13,12 +13,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
-from unet_paper.arrays import check_choice, check_scalar
+from unet_paper.arrays import TYPES, check_choice, check_scalar
 from unet_paper.model import PRECISIONS
 
 OPTIMISERS = ("sgd", "adam")
 SCHEDULES = ("constant", "cosine")
-TYPES = {"bool": bool, "int": int, "float": float, "str": str}  # annotations are text in this file
 
 
 @dataclass(frozen=True)
