@@ -143,7 +143,7 @@ def as_network_input(image) -> np.ndarray:
         If the rank is wrong, the image is empty, or it holds NaN or values outside [0, 1].
     """
     image = check_image(image)
-    return np.ascontiguousarray(image if image.ndim == 3 else image[None])
+    return np.array(image if image.ndim == 3 else image[None], order="C")  # a copy: PyTorch warns of read-only arrays
 
 
 def predict_scores(

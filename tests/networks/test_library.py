@@ -23,6 +23,7 @@ from unet_paper.experiments import EXPERIMENTS
 from unet_paper.files import write_tensors
 from unet_paper.networks import library
 from unet_paper.networks.library import FORMAT, NAMES, sha256_of, write_card
+from unet_paper.training.checkpoint import FORMAT as CHECKPOINT_FORMAT
 
 CARD = {
     "name": "em-narrow",
@@ -213,6 +214,21 @@ def test_a_file_that_claims_a_large_network_costs_nothing(tmp_path, net, claim):
         load_network(path)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
     assert len(str(refused.value)) < 600
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        ({"format": FORMAT, "network": '{"depth": 1}', "card": "no JSON"}, "do not fit its own settings"),
+        ({"format": CHECKPOINT_FORMAT, "network": "{}"}, "states no history config that can be read"),
+        ({"format": CHECKPOINT_FORMAT, "network": "{}", "history": "[]"}, "states no history config that can be read"),
+        ({"format": CHECKPOINT_FORMAT, "network": "[]", "history": '{"config": {}}'}, "do not fit its own settings"),
+    ],
+)
+def test_a_file_whose_text_is_forged_is_refused(tmp_path, metadata, message):
+    write_tensors(tmp_path / "forged", {"net.w": torch.zeros(5)}, metadata)
+    with pytest.raises(ValueError, match=f"forged .*{message}"):
+        load_network(tmp_path / "forged")
 
 
 class Intruder:

@@ -127,7 +127,7 @@ def read_network(name_or_path: str | os.PathLike) -> TrainedNetwork:
     if read_metadata(path).get("format") == CHECKPOINT_FORMAT:
         return TrainedNetwork(_build(path, *_read_checkpoint(path)).eval(), None, str(path))
     tensors, metadata = read_tensors(path, format=FORMAT, what="a network that save_network wrote")
-    return TrainedNetwork(_build(path, tensors, metadata).eval(), json.loads(metadata["card"]), str(path))
+    return TrainedNetwork(_build(path, tensors, metadata).eval(), _stated_json(path, metadata, "card"), str(path))
 
 
 def write_card(path: str | os.PathLike) -> Path:
@@ -189,13 +189,24 @@ def _as_float16(net: UNet) -> dict[str, Tensor]:
 
 def _read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     tensors, metadata = read_checkpoint(path)
-    if json.loads(metadata["history"])["config"]["standardise"]:
+    if _stated_json(path, metadata, "history", "config").get("standardise"):
         raise TensorFileError(
             f"{path} is from a run with standardise=True that takes standardised images, not [0, 1], until it ends; "
             "finish the run (resume=True) and save_network what it returns"
         )
     prefix = "net."
     return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}, metadata
+
+
+def _stated_json(path: Path, metadata: dict[str, str], *names: str) -> dict:
+    """Return an object of JSON in the metadata of a file, or one inside of it."""
+    try:
+        content = json.loads(metadata[names[0]])
+        for name in names[1:]:
+            content = content[name]
+        return dict(content)
+    except (KeyError, TypeError, ValueError) as error:
+        raise TensorFileError(f"{path} states no {' '.join(names)} that can be read; it is damaged") from error
 
 
 def _build(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> UNet:
