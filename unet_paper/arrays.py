@@ -20,6 +20,7 @@ IGNORE = -1  # label of a pixel that nobody annotated: it gets loss weight 0
 FULL_RANGE = {"uint8": 255, "uint16": 65535}  # grey value that becomes 1.0
 SMALL_PART = 0.25  # of a type's range: 12 and 14 bits stored in 16 stay below it, the challenges' images do not
 
+LARGEST_FLOAT = float(np.finfo(np.float64).max)
 Scalar = bool | int | float | str
 TYPES = {kind.__name__: kind for kind in (bool, int, float, str)}  # by name, as annotations of a dataclass are text
 
@@ -54,11 +55,15 @@ def check_scalar(value, kind: type, *, name: str) -> Scalar:
     ------
     TypeError
         If it is something else; the message names the value.
+    ValueError
+        If it is a whole number that no float can hold, where a float is wanted.
     """
     plain = value.item() if isinstance(value, np.generic) else value
     if isinstance(plain, kind) and (kind is bool or not isinstance(plain, bool)):
         return plain
     if kind is float and isinstance(plain, int) and not isinstance(plain, bool):
+        if abs(plain) > LARGEST_FLOAT:
+            raise ValueError(f"{name} is {short(repr(value))}, too large for a float; pass at most {LARGEST_FLOAT:g}")
         return plain
     wanted = {bool: "True or False", int: "a whole number (int)", float: "a number", str: "text (str)"}[kind]
     raise TypeError(f"{name} is {short(repr(value))} ({type(value).__name__}); pass {wanted}")
