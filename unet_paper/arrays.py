@@ -18,10 +18,10 @@ from torch.nn.functional import interpolate
 
 IGNORE = -1  # label of a pixel that nobody annotated: it gets loss weight 0
 FULL_RANGE = {"uint8": 255, "uint16": 65535}  # grey value that becomes 1.0
-SMALL_PART = 0.25  # of a type's range: 12 and 14 bits stored in 16 stay below it, the challenges' images do not
+_SMALL_PART = 0.25  # of a type's range: 12 and 14 bits stored in 16 stay below it, the challenges' images do not
 
-LARGEST_FLOAT = float(np.finfo(np.float64).max)
-Scalar = bool | int | float | str
+_LARGEST_FLOAT = float(np.finfo(np.float64).max)
+_Scalar = bool | int | float | str
 TYPES = {kind.__name__: kind for kind in (bool, int, float, str)}  # by name, as annotations of a dataclass are text
 
 
@@ -39,7 +39,7 @@ def check_choice(value: str, choices: Iterable[str], *, name: str) -> str:
     return value
 
 
-def check_scalar(value, kind: type, *, name: str) -> Scalar:
+def check_scalar(value, kind: type, *, name: str) -> _Scalar:
     """Return a setting as Python's own `kind`, so that it can be compared, printed and written as JSON.
 
     Parameters
@@ -62,8 +62,8 @@ def check_scalar(value, kind: type, *, name: str) -> Scalar:
     if isinstance(plain, kind) and (kind is bool or not isinstance(plain, bool)):
         return plain
     if kind is float and isinstance(plain, int) and not isinstance(plain, bool):
-        if abs(plain) > LARGEST_FLOAT:
-            raise ValueError(f"{name} is {short(repr(value))}, too large for a float; pass at most {LARGEST_FLOAT:g}")
+        if abs(plain) > _LARGEST_FLOAT:
+            raise ValueError(f"{name} is {short(repr(value))}, too large for a float; pass at most {_LARGEST_FLOAT:g}")
         return plain
     wanted = {bool: "True or False", int: "a whole number (int)", float: "a number", str: "text (str)"}[kind]
     raise TypeError(f"{name} is {short(repr(value))} ({type(value).__name__}); pass {wanted}")
@@ -334,7 +334,7 @@ def _in_unit_range(image: np.ndarray, *, name: str) -> np.ndarray:
 
 
 def warn_of_small_range(images: np.ndarray, *, name: str) -> None:
-    """Warn of integer images (N, ...) of which one uses less than `SMALL_PART` of its type's range.
+    """Warn of integer images (N, ...) of which one uses less than `_SMALL_PART` of its type's range.
 
     Warns
     -----
@@ -345,7 +345,7 @@ def warn_of_small_range(images: np.ndarray, *, name: str) -> None:
     if full is None:
         return
     low, high = (extreme(axis=tuple(range(1, images.ndim))).astype(int) for extreme in (images.min, images.max))
-    small = np.flatnonzero(high - low < SMALL_PART * full)
+    small = np.flatnonzero(high - low < _SMALL_PART * full)
     if len(small):
         first = small[0]
         which = f" in {len(small)} of {len(images)} images, first in number {first}" if len(images) > 1 else ""

@@ -82,7 +82,7 @@ def predict_probability(
     TypeError
         If `rotations` is no whole number, or `flips` or `standardise` is neither True nor False.
     """
-    check_views(rotations, flips)
+    _check_views(rotations, flips)
     check_scalar(standardise, bool, name="standardise")
     image = as_network_input(image)
     check_request(net, image, tile=tile, precision=precision)
@@ -133,7 +133,7 @@ def cell_maps(
     return np.stack([predict_probability(net, image, **how)[1] for image in images])
 
 
-def check_views(rotations: int, flips: bool) -> None:
+def _check_views(rotations: int, flips: bool) -> None:
     """Refuse versions of an image that there are not: fewer than one rotation, or flips that are a number.
 
     Raises
