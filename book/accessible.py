@@ -17,6 +17,7 @@ from sphinx.application import Sphinx
 MENDED = [
     (re.compile(r'<summary aria-label="[^"]*">'), "<summary>"),
     (re.compile(r'(<button class="btn search-button-field[^>]*?) aria-label="[^"]*"'), r"\1"),
+    (re.compile(r'(<i class="theme-switch [^>]*?) title="[^"]*"'), r'\1 aria-hidden="true"'),
     (re.compile(r'(<div class="citation"[^>]*?) role="doc-biblioentry"'), r'\1 role="listitem"'),
     (re.compile(r' role="doc-backlink"'), ""),
 ]

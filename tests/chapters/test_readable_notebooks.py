@@ -52,7 +52,8 @@ def plain(text: str) -> str:
             "<details>\n<summary>Solution to Exercise 3.1</summary>\n\n```\ncode\n```\n\n</details>",
         ),
         (
-            "```{list-table} Ours.\n:name: tab-em\n:header-rows: 1\n\n* - who\n  - error\n* - we\n  - {glue:text}`error:.2f`\n```",
+            "```{list-table} Ours.\n:name: tab-em\n:header-rows: 1\n\n"
+            "* - who\n  - error\n* - we\n  - {glue:text}`error:.2f`\n```",
             "**Table 10.1.** Ours.\n\n| who | error |\n|---|---|\n| we | 0.06 |",
         ),
     ],
@@ -123,10 +124,8 @@ def run(notebook: nbformat.NotebookNode, environment: dict[str, str]) -> nbforma
 
 def test_the_colab_cell_does_nothing_elsewhere(package_alone):
     cell = new_code_cell(notebooks.COLAB.format(url="https://host.invalid/x", branch="main", packages="nothing"))
-    done = run(
-        new_notebook(cells=[cell, new_code_cell("import myst_nb", metadata={"tags": ["raises-exception"]})]),
-        package_alone,
-    )
+    hidden = new_code_cell("import myst_nb", metadata={"tags": ["raises-exception"]})
+    done = run(new_notebook(cells=[cell, hidden]), package_alone)
     assert done.cells[0].outputs == []
     assert done.cells[1].outputs[0].ename == "ModuleNotFoundError", "the environment hides nothing"
 

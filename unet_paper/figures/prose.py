@@ -1,7 +1,7 @@
 """Numbers that a chapter computes and its prose shows.
 
-`glue` writes the record that MyST-NB, papermill and the writer of the notebooks read. It needs nothing but IPython, which
-every kernel has, so a chapter runs where the package is installed and nothing else.
+`glue` writes the record that MyST-NB, papermill and the writer of the notebooks read. It needs nothing but IPython,
+which every kernel has, so a chapter runs where the package is installed and nothing else.
 """
 
 from __future__ import annotations
