@@ -8,14 +8,16 @@ import shutil
 
 import nbformat
 import notebooks
+import numpy as np
 import pytest
+from bs4 import BeautifulSoup
 from harness import BOOK, ROOT, chapters
 from myst_nb import glue as myst_glue
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 from notebooks import colab_cells, glued_texts, plain_markdown, read_book
 
-from unet_paper.figures import glue
+from unet_paper.figures import glue, number_table
 
 BOOK_NAMES = read_book(ROOT)
 VALUES = {"error": "0.061234", "who": "'one run'", "count": "1048576"}
@@ -81,6 +83,28 @@ def test_no_myst_is_left_in_a_notebook(name):
     assert [found for cell in cells if cell.cell_type == "markdown" for found in MYST.findall(cell.source)] == []
 
 
+def test_numbers_are_those_of_the_pages(built_book):
+    shown: dict[str, str] = {}
+    for name in BOOK_NAMES.titles:
+        page = BeautifulSoup((built_book.html / "book" / f"{name}.html").read_text(), "html.parser")
+        captions = page.select(".caption-number")
+        shown |= {caption.find_parent(id=True)["id"]: caption.get_text().strip() for caption in captions}
+        equations = page.select(".eqno")
+        shown |= {
+            sign.find_parent(id=True)["id"].removeprefix("equation-"): sign.get_text()[1:-2] for sign in equations
+        }
+    expected = {label: number for label, number in BOOK_NAMES.numbers.items() if not number.startswith("Exercise")}
+    assert {label: shown.get(label) for label in expected} == expected
+
+
+def test_sources_are_cited_as_on_the_pages(built_book):
+    page = BeautifulSoup((built_book.html / "book" / "introduction.html").read_text(), "html.parser")
+    cited = {link.get_text() for link in page.select(".bibtex-citation a")}
+    plain_text = re.sub(r"\]\([^)]*\)", "]", plain((BOOK / "introduction.md").read_text().split("```{code-cell}")[0]))
+    assert cited
+    assert set(re.findall(r"\[\[(.*?)\]\]", plain_text)) <= cited
+
+
 @pytest.mark.parametrize("value", [3, 0.25, "text", [1, 2]])
 @pytest.mark.parametrize("display", [True, False])
 def test_glue_leaves_the_record_that_myst_nb_leaves(monkeypatch, value, display):
@@ -91,6 +115,11 @@ def test_glue_leaves_the_record_that_myst_nb_leaves(monkeypatch, value, display)
     glue("name", value, display=display)
     myst_glue("name", value, display=display)
     assert shown[0] == shown[1]
+
+
+def test_a_table_of_numbers_writes_whole_numbers_in_full_and_fills_short_columns():
+    table = number_table({"step": [500, 15000], "rand_error": np.array([0.123456])}, form=".3f")
+    assert table.data == "| step | rand error |\n| --: | --: |\n| 500 | 0.123 |\n| 15000 | – |"
 
 
 def test_colab_keeps_its_own_torch_and_gets_the_rest(tmp_path):
