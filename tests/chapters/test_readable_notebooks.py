@@ -99,10 +99,10 @@ def test_numbers_are_those_of_the_pages(built_book):
 
 def test_sources_are_cited_as_on_the_pages(built_book):
     page = BeautifulSoup((built_book.html / "book" / "introduction.html").read_text(), "html.parser")
-    cited = {link.get_text() for link in page.select(".bibtex-citation a")}
-    plain_text = re.sub(r"\]\([^)]*\)", "]", plain((BOOK / "introduction.md").read_text().split("```{code-cell}")[0]))
-    assert cited
-    assert set(re.findall(r"\[\[(.*?)\]\]", plain_text)) <= cited
+    shown = {link.get_text() for link in page.select(".bibtex-citation a")}
+    sources = set(re.findall(r"\{cite\}`(\w+)`", (BOOK / "introduction.md").read_text()))
+    assert sources
+    assert {re.search(r"\[+([^]]*)\]", plain(f"{{cite}}`{key}`"))[1] for key in sources} <= shown
 
 
 @pytest.mark.parametrize("value", [3, 0.25, "text", [1, 2]])
