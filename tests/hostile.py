@@ -1,7 +1,7 @@
 """Calls of the public functions with values that nobody should pass: `python -m tests.hostile CALLS` counts them.
 
-Every call starts from arguments that work; one or two of them are replaced by something out of `HOSTILE`. It may return
-what its own check accepts, or refuse with a ValueError or TypeError that names a value. All else is a defect.
+Every call starts from arguments that work; one or two of them are replaced by something out of `HOSTILE` or `USUAL`.
+It may return what its own check accepts, or refuse with a ValueError or TypeError. All else is a defect.
 """
 
 from __future__ import annotations
@@ -55,6 +55,47 @@ HOSTILE = [
     ),
     *(torch.zeros(1, 2, 4, 4), torch.zeros(1, 4, 4), torch.full((1, 4, 4), 7), torch.full((1, 4, 4), torch.nan)),
     *(np.array([[1, 0, 2**31 - 1, 0]]), np.array([[1, 0, 1, 1]]), np.array([[-3, 5, 1, 9]]), np.zeros((0, 4), int)),
+]
+
+
+# What people do pass, and what may be right for one argument and wrong for another.
+USUAL = [
+    *(0, 1, 2, 7, 0.0, 0.25, 0.5, 1.0, True, False, np.int64(2), np.uint8(4), np.float32(0.5), np.bool_(True), 32, 60),
+    *(
+        "paper",
+        "release",
+        "sum",
+        "mean",
+        "bfloat16",
+        "adam",
+        "cosine",
+        [0],
+        [1, 0],
+        [-1],
+        [True, False],
+        slice(1),
+        (4, 9),
+    ),
+    *(IMAGE, IMAGE.astype(np.float64), IMAGE > 0.5, (255 * IMAGE).astype(np.uint8), (65535 * IMAGE).astype(np.uint16)),
+    *(LABELS, LABELS > 0, 255 * LABELS, LABELS.astype(np.uint8), LABELS.astype(np.float64), LABELS - 1, 0 * LABELS),
+    *(
+        DATA.images,
+        DATA.images > 0.5,
+        (255 * DATA.images).astype(np.uint8),
+        list(DATA.images),
+        DATA.labels,
+        0 * DATA.labels,
+    ),
+    *(
+        255 * DATA.labels,
+        DATA.labels > 0,
+        DATA.labels - 1,
+        list(DATA.labels),
+        3.0 * DATA.labels,
+        MAP,
+        np.stack([1 - MAP, MAP]),
+    ),
+    *(torch.zeros(1, 4, 4).long(), torch.full((1, 4, 4), -1), torch.rand(1, 2, 4, 4), torch.ones(1, 4, 4).byte(), None),
 ]
 
 
@@ -183,7 +224,8 @@ TARGETS = {
 def hostile_call(target: Target, generator: np.random.Generator) -> tuple[str, str]:
     """Make one call; return ``"returned"``, ``"refused"`` or ``"defect"``, and what happened."""
     changed = generator.choice(list(target.legal), size=min(len(target.legal), generator.integers(1, 3)), replace=False)
-    values = {name: HOSTILE[generator.integers(len(HOSTILE))] for name in changed}
+    pools = {name: HOSTILE if generator.random() < 0.3 else USUAL for name in changed}
+    values = {name: pool[generator.integers(len(pool))] for name, pool in pools.items()}
     shown = ", ".join(f"{name}={str(value)[:40]!r} ({type(value).__name__})" for name, value in values.items())
     try:
         with warnings.catch_warnings():

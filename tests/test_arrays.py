@@ -36,6 +36,12 @@ def test_a_scale_is_positive(scale):
         scaled_size((4, 4), scale)
 
 
+def test_a_scale_makes_no_image_that_memory_cannot_hold():
+    assert scaled_size((8, 4), 4096) == (32768, 16384)
+    with pytest.raises(ValueError, match="scale is 4097, for sides of 8 px; needs at most 4096"):
+        scaled_size((8, 4), 4097)
+
+
 def test_doubling_is_linear_between_centres():
     row = np.array([[[0.0, 1.0]]], dtype=np.float32)  # (1, 1, 2)
     assert resize_image(row, (1, 4))[0, 0].tolist() == [0.0, 0.25, 0.75, 1.0]

@@ -214,6 +214,19 @@ def test_release_variant_agrees_with_opencvs_caffe_reader(tmp_path, base_channel
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
+        ({"num_classes": 2**40}, "num_classes is 1099511627776; needs at most 16384"),
+        ({"base_channels": 64, "depth": 9}, "base_channels 64 at depth 9 make more than 16384 channels at the deepest"),
+        ({"depth": 10**400}, "depth is 1000.*; needs at most 16384"),
+    ],
+)
+def test_more_channels_than_any_memory_holds_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        UNet(**settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
         ({"base_channels": 2.0}, r"base_channels is 2\.0 \(float\); pass a whole number"),
         ({"depth": "4"}, "depth is '4' .*; pass a whole number"),
         ({"dropout": True}, "dropout is True .*; pass a number"),

@@ -59,6 +59,12 @@ def test_settings_of_another_type_are_refused(settings, message):
         predict_probability(Pixelwise(), np.zeros((4, 4)), **settings)
 
 
+def test_more_rotations_than_degrees_are_refused():
+    """Their list alone would fill the memory."""
+    with pytest.raises(ValueError, match="rotations is 1099511627776; needs at most 360, the paper has 7"):
+        predict_probability(Pixelwise(), np.zeros((4, 4)), rotations=2**40)
+
+
 def test_floats_outside_0_1_are_refused_but_standardising_may_leave_them():
     image = np.random.default_rng(0).random((9, 9))
     with pytest.raises(ValueError, match=r"outside \[0, 1\]; divide 8-bit grey values by 255"):

@@ -276,3 +276,10 @@ def test_a_network_without_a_card_needs_a_scale(tmp_path):
     with pytest.raises(ValueError, match=r"mine\.caffemodel has no card, so the scale of its images is not known"):
         up.segment([image], bare, progress=False)
     assert up.segment([image], bare, scale=1.0, progress=False)[0].max() == 0
+
+
+def test_twelve_bits_in_sixteen_find_nothing_but_not_silently(sequence, network):
+    for path in sequence.iterdir():
+        tifffile.imwrite(path, tifffile.imread(path).astype(np.uint16) * 16)  # 4095 of 65535 at most: almost black
+    with pytest.warns(UserWarning, match="01 uses the grey values 320-4000 of 65535 .*If the camera has fewer bits"):
+        assert main(["segment", str(sequence), str(sequence.parent / "cells"), "--network", network]) == 0

@@ -20,6 +20,7 @@ IGNORE = -1  # label of a pixel that nobody annotated: it gets loss weight 0
 FULL_RANGE = {"uint8": 255, "uint16": 65535}  # grey value that becomes 1.0
 _SMALL_PART = 0.25  # of a type's range: 12 and 14 bits stored in 16 stay below it, the challenges' images do not
 
+_LONGEST_SIDE = 32_768  # px; an image of such sides takes 4 GB
 _LARGEST_FLOAT = float(np.finfo(np.float64).max)
 _Scalar = bool | int | float | str
 TYPES = {kind.__name__: kind for kind in (bool, int, float, str)}  # by name, as annotations of a dataclass are text
@@ -196,11 +197,15 @@ def scaled_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
     Raises
     ------
     ValueError
-        If `scale` is not a finite number above 0.
+        If `scale` is not a finite number above 0, or makes a side longer than 32,768 px.
     """
     check_scalar(scale, float, name="scale")
     if not (scale > 0 and math.isfinite(scale)):
         raise ValueError(f"scale is {scale}; needs a factor above 0, for example 0.5 for half the size")
+    if max(size) * scale > _LONGEST_SIDE:
+        raise ValueError(
+            f"scale is {scale:g}, for sides of {max(size)} px; needs at most {_LONGEST_SIDE / max(size):g}"
+        )
     return tuple(max(1, round(side * scale)) for side in size)
 
 

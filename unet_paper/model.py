@@ -13,9 +13,10 @@ import math
 import torch
 from torch import Tensor, nn
 
-from unet_paper.arrays import check_choice, check_scalar
+from unet_paper.arrays import check_choice, check_scalar, short
 
 VARIANTS = ("paper", "release")
+_MOST_CHANNELS = 16_384  # one convolution between so many takes 10 GB; no number beyond is meant
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}  # in which convolutions may run
 
 
@@ -88,7 +89,8 @@ class UNet(nn.Module):
     TypeError
         If a count is no whole number, or `dropout` no number.
     ValueError
-        If a count is below 1, `dropout` is outside [0, 1) or `variant` is unknown.
+        If a count is below 1, there are more than 16,384 channels anywhere, `dropout` is outside [0, 1) or `variant`
+        is unknown.
     """
 
     def __init__(
@@ -105,6 +107,9 @@ class UNet(nn.Module):
         in_channels, num_classes, base_channels, depth = _checked_counts(
             in_channels=in_channels, num_classes=num_classes, base_channels=base_channels, depth=depth
         )
+        if base_channels * 2**depth > _MOST_CHANNELS:
+            widest = f"base_channels {base_channels} at depth {depth} make more than {_MOST_CHANNELS} channels"
+            raise ValueError(f"{widest} at the deepest level; the paper has 64 at depth 4, 1024 channels")
         dropout = check_scalar(dropout, float, name="dropout")
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout is {dropout}; needs a probability in [0, 1)")
@@ -259,4 +264,6 @@ def _checked_counts(**counts: int) -> list[int]:
     for name, count in plain.items():
         if count < 1:
             raise ValueError(f"{name} is {count}; needs at least 1")
+        if count > _MOST_CHANNELS:
+            raise ValueError(f"{name} is {short(str(count))}; needs at most {_MOST_CHANNELS}")
     return list(plain.values())

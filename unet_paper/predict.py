@@ -21,8 +21,10 @@ import torch.nn.functional as F
 from scipy.special import softmax
 from torch import Tensor, nn
 
-from unet_paper.arrays import check_scalar, resize_image, scaled_size
+from unet_paper.arrays import check_scalar, resize_image, scaled_size, short
 from unet_paper.overlap_tile import as_network_input, check_request, evaluating, tiled_scores
+
+_MOST_ROTATIONS = 360  # one for each degree
 
 Size = tuple[int, int]
 
@@ -78,7 +80,8 @@ def predict_probability(
     Raises
     ------
     ValueError
-        If `rotations` is below 1 or `scale` not above 0 (also all that `unet_paper.predict_scores` refuses).
+        If `rotations` is below 1 or above 360, or `scale` not above 0 (also all that `unet_paper.predict_scores`
+        refuses).
     TypeError
         If `rotations` is no whole number, or `flips` or `standardise` is neither True nor False.
     """
@@ -143,6 +146,8 @@ def _check_views(rotations: int, flips: bool) -> None:
     """
     if check_scalar(rotations, int, name="rotations") < 1:
         raise ValueError(f"rotations is {rotations}; needs at least 1 (1 is the image alone)")
+    if rotations > _MOST_ROTATIONS:
+        raise ValueError(f"rotations is {short(str(rotations))}; needs at most {_MOST_ROTATIONS}, the paper has 7")
     check_scalar(flips, bool, name="flips")
 
 

@@ -212,7 +212,7 @@ def test_a_file_that_claims_a_large_network_costs_nothing(tmp_path, net, claim):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB, the highest so far
     with pytest.raises(ValueError, match="forged holds weights that do not fit its own settings") as refused:
         load_network(path)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000
     assert len(str(refused.value)) < 600
 
 
