@@ -41,16 +41,18 @@ gpu: $(READY)
 	@$(RUN) -m benchmarks.gpu --output runs/gpu_benchmark.json
 	@$(RUN) -m unet_paper reproduce $(GPU_RUNS) --device cuda --output runs
 
-# The full list of versions, after a change of the pins in pyproject.toml
-lock:
-	@VENV=.venv-lock $(PYTHON) bootstrap.py --without-constraints
-	@.venv-lock/bin/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > constraints.txt
-	@rm -rf .venv-lock
+# Versions and hashes of all that the book needs, for every system; versions that fit the pins stay as they are.
+# PyTorch and the CUDA libraries of its build are left out: torch.txt says why.
+lock: $(READY)
+	@$(VENV)/bin/uv pip compile pyproject.toml --extra book --extra test --constraint torch.txt --universal \
+	    --python-version 3.11 --generate-hashes --no-header --no-annotate --output-file requirements.lock --quiet
+	@awk '/^[a-z]/ {keep = !/^(torch|triton|nvidia-|cuda-)/} keep' requirements.lock > requirements.part
+	@mv requirements.part requirements.lock
 
 clean:
 	@rm -rf _build
 
-$(READY): pyproject.toml constraints.txt bootstrap.py
+$(READY): pyproject.toml setup.py requirements.lock torch.txt bootstrap.py
 	@test -n "$(PYTHON)" || { echo "error: no Python found; install Python 3.11 or 3.12" >&2; exit 1; }
 	@VENV=$(VENV) $(PYTHON) bootstrap.py
 	@touch $(READY)
@@ -62,5 +64,5 @@ help:
 	@echo "make bench      the benchmark table (to record it: see book/benchmarks.md)"
 	@echo "make gpu        the measurements and full-size runs that need a GPU, into runs/"
 	@echo "make lint       ruff"
-	@echo "make lock       constraints.txt written anew from pyproject.toml"
+	@echo "make lock       requirements.lock written anew from pyproject.toml"
 	@echo "make clean      removes _build"
