@@ -1,4 +1,4 @@
-"""What pyproject.toml cannot say: published networks and records lie in data/, and travel as a folder of the package."""
+"""What pyproject.toml cannot say: published networks and records lie in data/, and travel inside the package."""
 
 from setuptools import find_packages, setup
 
