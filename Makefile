@@ -12,7 +12,7 @@ WORKERS ?= -n 2 -p tests.workers --no-loadscope-reorder
 # Tests of chapters of a line or two, which read no data: once is enough
 ANY_DATA := --ignore tests/chapters/test_strict_build.py --ignore tests/chapters/test_execution.py
 
-.PHONY: help book test notebooks lint bench gpu lock clean
+.PHONY: help book test notebooks lint bench mutate gpu lock clean
 
 book: $(READY)
 	@$(RUN) book/build.py html
@@ -31,6 +31,10 @@ lint: $(READY)
 
 bench: $(READY)
 	@$(RUN) -m benchmarks
+
+# Mistakes made on purpose, each in a scratch copy: does its check notice? The outcome stands in the appendix.
+mutate: $(READY)
+	@$(RUN) -m tests.mutations --output data/results/mutations.json
 
 # On a machine with a CUDA GPU and a CUDA build of PyTorch (README); choose runs with GPU_RUNS="em-full ...".
 # An interrupted run goes on where it was. What it writes lies in runs/, beside the records of the book.
@@ -62,6 +66,7 @@ help:
 	@echo "make test       environment, every check (lint, unit tests, chapters, notebooks, strict build)"
 	@echo "make notebooks  book/*.ipynb written anew from an execution"
 	@echo "make bench      the benchmark table (to record it: see book/benchmarks.md)"
+	@echo "make mutate     mistakes made on purpose: does a check notice each? (minutes)"
 	@echo "make gpu        the measurements and full-size runs that need a GPU, into runs/"
 	@echo "make lint       ruff"
 	@echo "make lock       requirements.lock written anew from pyproject.toml"

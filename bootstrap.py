@@ -78,7 +78,7 @@ def install(command):
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as pip:
         for line in pip.stdout:
             said.append(line)
-            if not line.startswith(("Requirement already", "  Downloading", "Using cached")):
+            if not line.startswith(("Requirement already", "Ignoring ", "  Downloading", "Using cached")):
                 print(line, end="", flush=True)
     if pip.returncode == 0:
         return

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tests.training.tiny import CONFIG
-from unet_paper import IGNORE, load_network
+from unet_paper import IGNORE, load_network, network_card
 from unet_paper.cli import main
 from unet_paper.datasets import synthetic_cells, synthetic_em
 from unet_paper.experiments import EXPERIMENTS, Experiment, over_folds, plan, read_records, run
@@ -157,6 +157,13 @@ def test_records_in_the_book_belong_to_experiments_that_can_be_run_again():
         for found in read_records(name):
             assert TrainConfig(**found["config"]) == experiment.config
             assert found["fold"] in experiment.folds
+
+
+def test_published_networks_state_the_scores_of_their_record():
+    for name, experiment in EXPERIMENTS.items():
+        for found in read_records(name):
+            if experiment.published and found["fold"] == experiment.folds[0]:
+                assert network_card(experiment.task)["scores"] == found["scores"]
 
 
 def test_every_published_network_says_what_had_been_looked_at():

@@ -25,7 +25,7 @@ import unet_paper as up
 from unet_paper.datasets.fetching import read_registry
 from unet_paper.datasets.folders import data_roots
 
-image = up.synthetic_cells(seed=0).images[0][:60, :80]
+image = up.synthetic_cells(1, 80).images[0][:60]
 print(json.dumps({
     "package": up.__file__,
     "card": up.network_card("u373"),
