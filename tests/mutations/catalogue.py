@@ -184,7 +184,7 @@ EVIDENCE = (
         "unet_paper/experiments/plan.py",
         r"\(first, second\) if fold == 0",
         "(first, second) if fold == 1",
-        "tests/test_experiments.py::test_film_folds_swap_the_sequences",
+        "tests/test_experiments.py::test_sequence_folds_swap_the_sequences",
     ),
     Mutation(
         "a fold of the EM sections trains on one that it holds out",
@@ -198,7 +198,7 @@ EVIDENCE = (
         "data/results/u373-narrow-fold0.json",
         r'("seg": 0\.)\d',
         r"\g<1>95",
-        "tests/test_experiments.py::test_published_networks_state_the_scores_of_their_record",
+        "tests/test_experiments.py::test_published_networks_state_the_scores_of_their_record[u373]",
     ),
     Mutation(
         "a setting in a record is not the experiment's",
@@ -212,7 +212,7 @@ EVIDENCE = (
         "data/models/u373.md",
         r"(\n\| none \| 0\.)\d",
         r"\g<1>95",
-        "tests/networks/test_library.py::test_every_network_that_ships_fits_its_page_and_predicts",
+        "tests/networks/test_library.py::test_every_published_network_fits_its_page_and_predicts",
     ),
     Mutation(
         "a file in the lock loses its hash",
