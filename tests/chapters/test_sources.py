@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 import jupytext
@@ -11,6 +12,9 @@ import pytest
 import yaml
 from harness import BOOK, ROOT, chapters
 from nbformat import NotebookNode
+from torch.nn import Conv2d, ConvTranspose2d
+
+from unet_paper import PAPER, UNet
 
 TEXTS = sorted(path.stem for path in BOOK.glob("*.md"))
 LABEL = re.compile(r"^\(([\w-]+)\)=|^\$\$ \(([\w-]+)\)|^\s*:?(?:name|label): ([\w-]+)", re.MULTILINE)
@@ -70,6 +74,21 @@ def test_every_figure_has_a_text_for_those_who_cannot_see_it(name):
     assert all(len(options.get("image", {}).get("alt", "")) > 10 for options in shown)
     for directive in re.findall(r"^`{3,}\{(?:figure|image)\}.*?^`{3,}$", text_of(name), re.MULTILINE | re.DOTALL):
         assert re.search(r"^:alt: .{10}", directive, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("name", "quotation"),
+    [
+        ("architecture", "That makes {layers} convolutional layers"),
+        ("training", "the momentum is high, {momentum:g},"),
+        ("weight_maps", r"paper sets $w_0 = {w0:g}$ and $\sigma \approx {sigma:g}$ px"),
+        ("augmentation", "a standard deviation of {elastic_std:g} px"),
+    ],
+)
+def test_numbers_quoted_from_the_paper_are_those_of_the_code(name, quotation):
+    layers = sum(isinstance(module, Conv2d | ConvTranspose2d) for module in UNet(base_channels=1).modules())
+    quoted = quotation.format(layers=layers, **asdict(PAPER))
+    assert quoted in " ".join(text_of(name).split())
 
 
 @pytest.mark.parametrize("name", TEXTS)
