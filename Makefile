@@ -12,7 +12,7 @@ WORKERS ?= -n 2 -p tests.workers --no-loadscope-reorder
 # Tests of chapters of a line or two, which read no data: once is enough
 ANY_DATA := --ignore tests/chapters/test_strict_build.py --ignore tests/chapters/test_execution.py
 
-.PHONY: help book test notebooks lab lint bench gpu lock clean
+.PHONY: help book test notebooks lab lint bench mutate gpu lock clean
 
 book: $(READY)
 	@$(RUN) book/build.py html
@@ -30,7 +30,7 @@ lab: $(VENV)/.lab
 	@$(RUN) -m jupyterlab book/intro.ipynb
 
 $(VENV)/.lab: $(READY)
-	@$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[lab]"
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --editable ".[lab]"
 	@touch $(VENV)/.lab
 
 lint: $(READY)
@@ -39,6 +39,10 @@ lint: $(READY)
 
 bench: $(READY)
 	@$(RUN) -m benchmarks
+
+# Mistakes made on purpose, each in a scratch copy: does its check notice? The outcome stands in the appendix.
+mutate: $(READY)
+	@$(RUN) -m tests.mutations --output data/results/mutations.json
 
 # On a machine with a CUDA GPU and a CUDA build of PyTorch (README); choose runs with GPU_RUNS="em-full ...".
 # An interrupted run goes on where it was. What it writes lies in runs/, beside the records of the book.
@@ -49,17 +53,18 @@ gpu: $(READY)
 	@$(RUN) -m benchmarks.gpu --output runs/gpu_benchmark.json
 	@$(RUN) -m unet_paper reproduce $(GPU_RUNS) --device cuda --output runs
 
-# The full list of versions, after a change of the pins in pyproject.toml
-lock:
-	@VENV=.venv-lock $(PYTHON) bootstrap.py --without-constraints
-	@.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[lab]"
-	@.venv-lock/bin/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > constraints.txt
-	@rm -rf .venv-lock
+# Versions and hashes of all that the book needs, for every system; versions that fit the pins stay as they are.
+# PyTorch and the CUDA libraries of its build are left out: torch.txt says why.
+lock: $(READY)
+	@$(VENV)/bin/uv pip compile pyproject.toml --extra book --extra test --constraint torch.txt --universal \
+	    --python-version 3.11 --generate-hashes --no-header --no-annotate --output-file requirements.lock --quiet
+	@awk '/^[a-z]/ {keep = !/^(torch|triton|nvidia-|cuda-)/} keep' requirements.lock > requirements.part
+	@mv requirements.part requirements.lock
 
 clean:
 	@rm -rf _build
 
-$(READY): pyproject.toml constraints.txt bootstrap.py
+$(READY): pyproject.toml setup.py requirements.lock torch.txt bootstrap.py
 	@test -n "$(PYTHON)" || { echo "error: no Python found; install Python 3.11 or 3.12" >&2; exit 1; }
 	@VENV=$(VENV) $(PYTHON) bootstrap.py
 	@touch $(READY)
@@ -70,7 +75,8 @@ help:
 	@echo "make notebooks  book/*.ipynb written anew from an execution"
 	@echo "make lab        JupyterLab, its kernel and the chapters"
 	@echo "make bench      the benchmark table (to record it: see book/benchmarks.md)"
+	@echo "make mutate     mistakes made on purpose: does a check notice each? (minutes)"
 	@echo "make gpu        the measurements and full-size runs that need a GPU, into runs/"
 	@echo "make lint       ruff"
-	@echo "make lock       constraints.txt written anew from pyproject.toml"
+	@echo "make lock       requirements.lock written anew from pyproject.toml"
 	@echo "make clean      removes _build"

@@ -1,11 +1,15 @@
 """Make the project's own Python environment in `.venv`: `python3 bootstrap.py` (the Makefile calls it).
 
-With `--without-constraints` the newest versions that the pins of pyproject.toml allow (for `make lock`).
+With `--here` the same set goes into the environment that runs this file (conda, Binder).
+
+Every file is compared with its hash in requirements.lock, and nothing else is taken. PyTorch alone is pinned by version
+(torch.txt): which of its files is the right one depends on the index that the reader names.
 
 Needs nothing but a Python with `venv`; the file is plain enough for an old Python to read it and to say so.
 
 Environment variables
 ---------------------
+VENV : name of another folder than `.venv`.
 TORCH_INDEX : address of another index to take PyTorch from (a CPU-only or a particular CUDA build).
 """
 
@@ -30,16 +34,25 @@ def main():
             "this project needs Python 3.11 or 3.12; this one is " + have + " and no other is on the path.\n"
             "Install one (python.org, your package manager or conda) and run: make PYTHON=/path/to/python3.12 book"
         )
-    target = ROOT / os.environ.get("VENV", ".venv")
-    print("Making the environment in %s with %s ..." % (target.name, python), flush=True)  # noqa: UP031
-    run([python, "-m", "venv", "--clear", str(target)], "the module venv failed; on Debian: apt install python3-venv")
-    pip = [str(target / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check"]
-    if os.environ.get("TORCH_INDEX"):
-        torch = (ROOT / "constraints.txt").read_text().partition("torch==")[2].split()[0]
-        install([*pip, "--index-url", os.environ["TORCH_INDEX"], "torch==" + torch])
-    constraints = [] if "--without-constraints" in sys.argv else ["--constraint", str(ROOT / "constraints.txt")]
-    install([*pip, *constraints, "--editable", str(ROOT) + "[book,test]"])
+    if "--here" in sys.argv:
+        install_all(sys.executable)
+    else:
+        target = ROOT / os.environ.get("VENV", ".venv")
+        print("Making the environment in %s with %s ..." % (target.name, python), flush=True)  # noqa: UP031
+        advice = "the module venv failed; on Debian: apt install python3-venv"
+        run([python, "-m", "venv", "--clear", str(target)], advice)
+        install_all(str(target / "bin" / "python"))
     print("The environment is ready.", flush=True)
+
+
+def install_all(python):
+    """Install the lock, PyTorch with what its build needs besides, and this project; see that they fit together."""
+    pip = [python, "-m", "pip", "--disable-pip-version-check"]
+    install([*pip, "install", "--no-deps", "--require-hashes", "--requirement", str(ROOT / "requirements.lock")])
+    index = os.environ.get("TORCH_INDEX")
+    install([*pip, "install", *(["--index-url", index] if index else []), "--requirement", str(ROOT / "torch.txt")])
+    install([*pip, "install", "--no-deps", "--no-build-isolation", "--editable", str(ROOT)])
+    run([*pip, "check"], "the installed packages do not fit together; the lines above say which")
 
 
 def suitable_python():
@@ -65,7 +78,7 @@ def install(command):
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as pip:
         for line in pip.stdout:
             said.append(line)
-            if not line.startswith(("Requirement already", "  Downloading", "Using cached")):
+            if not line.startswith(("Requirement already", "Ignoring ", "  Downloading", "Using cached")):
                 print(line, end="", flush=True)
     if pip.returncode == 0:
         return

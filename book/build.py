@@ -89,7 +89,7 @@ def forget_stale_outputs(source: Path, build: Path) -> None:
 
 def fingerprint(source: Path) -> str:
     """Return the sha256 of everything that a chapter's outputs depend on, besides the chapter itself."""
-    code = [*sorted((source / "unet_paper").rglob("*.py")), source / "pyproject.toml", source / "constraints.txt"]
+    code = [*sorted((source / "unet_paper").rglob("*.py")), source / "pyproject.toml", source / "requirements.lock"]
     folders = [source / "data", Path(os.environ.get("UNET_PAPER_DATA", source / "data"))]
     data = sorted({path for folder in folders for path in folder.rglob("*") if path.is_file()})
     found = hashlib.sha256()

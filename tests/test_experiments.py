@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tests.training.tiny import CONFIG
-from unet_paper import IGNORE, load_network
+from unet_paper import IGNORE, load_network, network_card
 from unet_paper.cli import main
 from unet_paper.datasets import synthetic_cells, synthetic_em
 from unet_paper.experiments import EXPERIMENTS, Experiment, over_folds, plan, read_records, run
@@ -19,6 +19,7 @@ from unet_paper.experiments.plan import GPU, load_fold
 from unet_paper.experiments.publish import publish
 from unet_paper.files import write_json
 from unet_paper.networks.card import EARLIER_LOOKS
+from unet_paper.networks.library import NAMES
 from unet_paper.training import TrainConfig
 
 TINY = replace(CONFIG, tile=188 + 16, steps=2, warmup_steps=0, validate_every=0, checkpoint_every=0)
@@ -157,6 +158,14 @@ def test_records_in_the_book_belong_to_experiments_that_can_be_run_again():
         for found in read_records(name):
             assert TrainConfig(**found["config"]) == experiment.config
             assert found["fold"] in experiment.folds
+
+
+@pytest.mark.parametrize("task", NAMES)
+def test_published_networks_state_the_scores_of_their_record(task):
+    card = network_card(task)
+    first = EXPERIMENTS[card["name"]].folds[0]
+    (found,) = (record for record in read_records(card["name"]) if record["fold"] == first)
+    assert card["scores"] == found["scores"]
 
 
 def test_every_published_network_says_what_had_been_looked_at():

@@ -47,7 +47,7 @@ def test_a_reference_to_nothing_makes_the_build_fail(tmp_path):
     assert "fig-nowhere" in build.log
 
 
-@pytest.mark.parametrize("changed", ["unet_paper/model.py", "data/isbi2012/train-volume.bin", "constraints.txt"])
+@pytest.mark.parametrize("changed", ["unet_paper/model.py", "data/isbi2012/train-volume.bin", "requirements.lock"])
 def test_chapters_are_executed_again_when_their_inputs_change(tmp_path, monkeypatch, changed):
     monkeypatch.delenv("UNET_PAPER_DATA", raising=False)
     fingerprint = runpy.run_path(str(BOOK / "build.py"))["fingerprint"]

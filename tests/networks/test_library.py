@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from tests.networks.caffe_files import caffemodel
 from tests.training.tiny import CONFIG, bright_squares, same_numbers, tiny_net
 from unet_paper import UNet, load_network, network_card, predict_probability, save_network, train
-from unet_paper.datasets.folders import VARIABLE, repository
+from unet_paper.datasets.folders import VARIABLE, published
 from unet_paper.experiments import EXPERIMENTS
 from unet_paper.files import write_tensors
 from unet_paper.networks import library
@@ -262,6 +262,7 @@ def test_an_unknown_name_lists_what_there_is(path, monkeypatch):
     models.mkdir()
     shutil.move(path, models)
     monkeypatch.setattr(library, "data_roots", lambda: [path.parent])
+    monkeypatch.setattr(library, "published", lambda: path.parent)
     with pytest.raises(FileNotFoundError, match=r"called 'retina'; networks here: mine\. `python -m unet_paper reprod"):
         load_network("retina")
     with pytest.raises(FileNotFoundError, match=r"called 'em'; .* reproduce em-narrow` trains one"):
@@ -336,7 +337,7 @@ def test_scores_without_averages_make_two_columns(path, net):
 
 def test_every_published_network_fits_its_page_and_predicts(tmp_path):
     image = np.random.default_rng(0).random((20, 30), dtype=np.float32)
-    for path in sorted((repository() / "data" / "models").glob("*.safetensors")):
+    for path in sorted((published() / "models").glob("*.safetensors")):
         assert path.stem in NAMES
         page = write_card(shutil.copy(path, tmp_path))
         assert page.read_text() == path.with_suffix(".md").read_text(), f"run write_card on {path.name}"

@@ -22,7 +22,7 @@ def add_parser(subparsers) -> None:
     parser.add_argument("--fold", type=int, action="append", help="only this fold (may be given more than once)")
     parser.add_argument("--device", default="cpu", help='"cpu" or "cuda" (default: %(default)s)')
     parser.add_argument("--data", type=Path, metavar="DIR", help="data folder (default: $UNET_PAPER_DATA, else data/)")
-    parser.add_argument("--output", type=Path, default=Path("runs"), metavar="DIR", help="default: %(default)s")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="where to write (default: runs/ of the repository)")
     workers = "runs side by side, one thread each (default: one per core; one on a GPU)"
     parser.add_argument("--workers", type=int, metavar="N", help=workers)
     parser.add_argument("--cost", action="store_true", help="only say what the runs would cost here")
@@ -39,6 +39,10 @@ def run(options: Namespace) -> int:
     names = [name for given in options.names for name in (up.experiments.plan.GPU if given == "gpu" else (given,))]
     runner = up.experiments.runner
     jobs = runner.jobs_of(names, folds=options.fold)
+    repository = up.datasets.folders.repository()
+    if options.output is None and repository is None:
+        raise ValueError("the package is installed without its repository; say where to write: --output DIR")
+    options.output = options.output or repository / "runs"
     if options.publish:
         return publish_all(jobs, options.output)
     options.output.mkdir(parents=True, exist_ok=True)

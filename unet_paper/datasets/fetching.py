@@ -51,7 +51,7 @@ def fetch(
     name : str
         ``"isbi2012"``, ``"dic-hela"`` or ``"phc-u373"``.
     to : path, optional
-        Data folder; without it ``$UNET_PAPER_DATA``, else the repository's `data/`.
+        Data folder; without it ``$UNET_PAPER_DATA``, else the repository's `data/`, or the user's cache folder.
     mirrors : tuple of str
         Addresses, or paths on this machine, of zip archives to try first. Verified like every other source.
     registry : dict, optional

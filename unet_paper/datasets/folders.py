@@ -1,11 +1,18 @@
-"""Where data sets lie: `root`, else `$UNET_PAPER_DATA`, else the `data/` folder beside the book."""
+"""Where data sets lie: `root`, else `$UNET_PAPER_DATA`, else `data/` of the repository, else the user's own folder.
+
+What this project publishes, its trained networks and records, lies in `data/` of the repository, and inside the package
+when that was installed without it. Nothing depends on the folder in which Python was started.
+"""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+import pooch
+
 VARIABLE = "UNET_PAPER_DATA"
+PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def data_roots(root: str | os.PathLike | None = None) -> list[Path]:
@@ -19,7 +26,7 @@ def data_roots(root: str | os.PathLike | None = None) -> list[Path]:
     if root is not None:
         return [Path(root).expanduser()]
     named = os.environ.get(VARIABLE)
-    return [*([Path(named).expanduser()] if named else []), repository() / "data"]
+    return [*([Path(named).expanduser()] if named else []), own_root()]
 
 
 def find_folder(choices: tuple[str, ...], *, root: str | os.PathLike | None, fix: str) -> Path:
@@ -45,7 +52,17 @@ def find_folder(choices: tuple[str, ...], *, root: str | os.PathLike | None, fix
     raise FileNotFoundError(f"no folder {' or '.join(choices)} in {searched}; {fix}")
 
 
-def repository() -> Path:
-    """Return the repository if the module runs from one, else the current folder."""
-    folder = Path(__file__).resolve().parents[2]
-    return folder if (folder / "pyproject.toml").is_file() else Path.cwd()
+def own_root() -> Path:
+    """Return where data sets lie that were fetched without naming a folder: `data/`, else the user's cache folder."""
+    return pooch.os_cache("unet-paper") if repository() is None else repository() / "data"
+
+
+def published() -> Path:
+    """Return the folder with `models` and `results` of this project: `data/`, else its copy inside the package."""
+    return PACKAGE / "data" if repository() is None else repository() / "data"
+
+
+def repository() -> Path | None:
+    """Return the repository, or None where the package is installed without it."""
+    folder = PACKAGE.parent
+    return folder if (folder / "pyproject.toml").is_file() else None

@@ -34,7 +34,7 @@ def load_isbi2012(split: Literal["train", "test"] = "train", *, root: str | os.P
     split : {"train", "test"}
         30 sections with labels, or 30 without: the organisers keep the test labels to themselves.
     root : path, optional
-        Folder that holds `isbi2012/`; without it ``$UNET_PAPER_DATA`` is searched, then the repository's `data/`.
+        Folder that holds `isbi2012/`; without it ``$UNET_PAPER_DATA`` is searched, then what `own_root` names.
 
     Returns
     -------

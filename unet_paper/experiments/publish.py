@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from unet_paper.datasets.folders import repository
 from unet_paper.experiments.plan import Experiment
 from unet_paper.experiments.record import record_path, results_folder
 from unet_paper.networks.library import write_card
@@ -34,8 +35,10 @@ def publish(experiment: Experiment, fold: int, *, seed: int = 0, runs: Path, res
     Raises
     ------
     FileNotFoundError
-        If the fold was not run.
+        If the fold was not run, or the package is installed without the repository that holds `data/results`.
     """
+    if results is None and repository() is None:
+        raise FileNotFoundError("records are published into a clone of the repository; run the command in one")
     results = results_folder() if results is None else results
     source = record_path(runs, experiment.name, fold, seed)
     if not source.is_file():

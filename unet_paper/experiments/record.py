@@ -16,14 +16,14 @@ import torch
 
 from unet_paper import __version__
 from unet_paper.datasets.dataset import Dataset
-from unet_paper.datasets.folders import repository
+from unet_paper.datasets.folders import published, repository
 
 FORMAT = "unet_paper record 1"
 
 
 def results_folder() -> Path:
     """Return where the recorded results of the book lie."""
-    return repository() / "data" / "results"
+    return published() / "results"
 
 
 def run_name(name: str, fold: int | str, seed: int = 0) -> str:
@@ -126,6 +126,8 @@ def circumstances(device: torch.device) -> dict:
 
 def commit() -> str | None:
     """Return the commit of this repository, with "+" behind it if files were changed since; None outside of git."""
+    if repository() is None:
+        return None
     git = ["git", "-C", str(repository())]
     try:
         head = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from unet_paper.arrays import check_scalar, short
-from unet_paper.datasets.folders import data_roots
+from unet_paper.datasets.folders import data_roots, published
 from unet_paper.files import TensorFileError, read_metadata, read_tensors, sha256_of, write_tensors, write_text
 from unet_paper.model import UNet
 from unet_paper.networks.caffe import load_caffemodel
@@ -147,7 +147,7 @@ def write_card(path: str | os.PathLike) -> Path:
 
 
 def find_network(name_or_path: str | os.PathLike) -> Path:
-    """Return the file of a network: by name in the `models` folder below each data root, else as a path.
+    """Return the file of a network: by name below each data root and among those published, else as a path.
 
     Raises
     ------
@@ -155,7 +155,7 @@ def find_network(name_or_path: str | os.PathLike) -> Path:
         If there is none; the message lists the networks that are there, and says what to run.
     """
     path = Path(name_or_path).expanduser()
-    folders = [root / "models" for root in data_roots()]
+    folders = list(dict.fromkeys(root / "models" for root in (*data_roots(), published())))
     named = [folder / f"{path}.safetensors" for folder in folders] if path.name == str(path) else []
     for candidate in (*named, path):
         if candidate.is_file():
