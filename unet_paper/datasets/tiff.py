@@ -176,8 +176,8 @@ def read_tiff(path: Path, *, rank: int, fix: str) -> np.ndarray:
         pixels = np.stack([plane[0] for plane in images.planes()]) if fits else None
     if pixels is None:
         wanted = "one grey image (H, W)" if rank == 2 else "a stack of grey images (N, H, W)"
-        kind = f"{images.page.photometric.name.lower()} " if not grey and images.channels == 1 else ""
-        raise ValueError(f"{path} holds a {kind}array of shape {shape}, axes {images.axes}; needs {wanted}; {fix}")
+        kind = images.page.photometric.name.lower()
+        raise ValueError(f"{path} holds an array of shape {shape}; needs {wanted}, this is {kind} {images.axes}; {fix}")
     return pixels if rank == 3 else pixels[0]
 
 
