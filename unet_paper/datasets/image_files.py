@@ -273,7 +273,9 @@ def _check_choice(file: ImageFile, channel: int | None, frame: int | None) -> No
         if value is not None and not 0 <= value < count:
             raise ValueError(f"{name} is {value}; {file.path} has the {name}s 0 .. {count - 1}")
     if channel is None and file.channels > 1 and not file.is_colour:
-        raise ValueError(f"{file.path} has {file.channels} channels; choose one of 0 .. {file.channels - 1} (--channel)")
+        raise ValueError(
+            f"{file.path} has {file.channels} channels; choose one of 0 .. {file.channels - 1} (--channel)"
+        )
 
 
 def _read_picture(path: Path) -> tuple[np.ndarray, str]:
