@@ -36,8 +36,8 @@ def run(options: Namespace) -> int:
     probability = up.datasets.tiff.read_tiff(options.probability, rank=3, fix="write the map again")
     if probability.dtype.kind in "iu" and not options.rescale:
         raise ValueError(
-            f"{options.probability} holds whole numbers: of masks of cells, `unet-paper score MASKS REFERENCE` gives SEG, "
-            "DET and F1; of an 8- or 16-bit map, say --rescale"
+            f"{options.probability} holds whole numbers: `unet-paper score MASKS REFERENCE` compares masks of cells "
+            "(SEG, DET, F1); of an 8- or 16-bit map, say --rescale"
         )
     scores = up.metrics.em_scores(labels, probability, rescale=options.rescale)
     print(_format_table(scores))

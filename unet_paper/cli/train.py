@@ -15,15 +15,16 @@ def add_parser(subparsers) -> None:
         "train",
         help="train a network on your own images",
         description="Pairs images and masks by name, says in words what it plans, trains, judges the network on images "
-        "that it held out, and writes OUTPUT: network.safetensors with its card, report.html, scores.csv, and the masks "
-        "of all images. An interrupted run goes on when the same command is given again.",
+        "that it held out, and writes OUTPUT: network.safetensors with its card, report.html, scores.csv, and the "
+        "masks of all images. An interrupted run goes on when the same command is given again.",
     )
     parser.add_argument("images", metavar="IMAGES", help=IMAGES_HELP)
     parser.add_argument(
         "masks",
         metavar="MASKS",
-        help="folder of masks named like their images (a.tif or a_mask.tif for a.tif); may be IMAGES again. A number for "
-        "each cell, or 255 for all; -1, or 65535 beside other numbers, is not annotated; so is what a_ignore.tif paints",
+        help="folder of masks named like their images (a.tif or a_mask.tif for a.tif); may be IMAGES again. A number "
+        "for each cell, or 255 for all; -1, or 65535 beside other numbers, is not annotated; so is what a_ignore.tif "
+        "paints",
     )
     parser.add_argument("output", type=Path, metavar="OUTPUT", help="the folder to make")
     parser.add_argument("--dry-run", action="store_true", help="stop after the plan; nothing is written")

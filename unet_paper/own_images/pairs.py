@@ -212,9 +212,9 @@ def _refuse_classes(masks: Sequence[np.ndarray], values: np.ndarray) -> None:
     patches = [np.mean(counts) for counts in patches if counts]
     if len(patches) > 1 and min(patches) > MANY_PATCHES:
         raise ValueError(
-            f"the masks hold {len(values)} values ({', '.join(map(str, values))}) of {min(patches):.0f} and more patches "
-            "each: classes, not cells. This program finds one kind of cell: give each cell a number of its own, or keep "
-            "one class as 255"
+            f"the masks hold {len(values)} values ({', '.join(map(str, values))}) of {min(patches):.0f} and more "
+            "patches each: classes, not cells. This program finds one kind of cell: give each cell a number of its "
+            "own, or keep one class as 255"
         )
 
 

@@ -18,8 +18,8 @@ from unet_paper.own_images.grey_values import normalised, range_of
 from unet_paper.own_images.pairs import Annotation, Example
 from unet_paper.training.config import SHORT_RUN, TrainConfig
 
-# Departure: what minutes on two cores allow. Settled on early frames of sequence 01 of U373, judged on frames of it that
-# were left out: small tiles, Adam, averaged weights, and classes as frequent as they are (no w_c).
+# Departure: what minutes on two cores allow. Settled on early frames of sequence 01 of U373, judged on two of them that
+# were held out: small tiles, Adam, averaged weights, and classes as frequent as they are (no w_c).
 RECIPE = replace(
     SHORT_RUN,
     name="own images",

@@ -15,12 +15,13 @@ WIDTH, HEIGHT, MARGIN = 640, 220, 44  # px of a curve
 POINTS = 120  # of the loss curve: means of stretches
 GOOD, FAIR = 0.8, 0.5  # SEG above which there is little, or much, left to do
 
-STYLE = """\
+STYLE = """<style>
 body { font: 16px/1.5 system-ui, sans-serif; color: #1f2933; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
 h1, h2 { line-height: 1.2 } pre { background: #f3f5f7; padding: 1rem; overflow-x: auto }
 table { border-collapse: collapse } td, th { padding: .2rem .8rem; text-align: right; border-bottom: 1px solid #d8dde3 }
 td:first-child, th:first-child { text-align: left } figure { margin: 1rem 0 } img, svg { max-width: 100%; height: auto }
-figcaption { color: #52606d } .big { font-size: 2.4rem; font-weight: 600 }"""
+figcaption { color: #52606d } .big { font-size: 2.4rem; font-weight: 600 }
+</style>"""
 
 
 def report_page(
@@ -47,13 +48,14 @@ def report_page(
     loss = _curve(steps, [float(s.mean()) for s in stretches], title="loss", axis="energy of Eq. 1")
     errors = [entry.pixel_error for entry in history.validation]
     held = _curve([v.step for v in history.validation], errors, title="held-out pixel error", axis="share of pixels")
+    tried = "".join(f"<li>{html.escape(line)}</li>" for line in advice(total, history))
     seg = "no cell to score" if total.seg is None else f"{total.seg:.3f}"
     parts = [
         f"<h1>Your network</h1><p class=big>SEG {seg}</p>",
-        f"<p>On {len(scores) - 1} held-out images that training never saw: SEG is the mean, over all annotated cells, of "
-        "the overlap (intersection over union) with the cell found for it; 1 is perfect, 0 is a missed cell. Few images "
-        "decide this number: another choice of them would give another one.</p>",
-        f"<h2>What to try next</h2><ul>{''.join(f'<li>{html.escape(line)}</li>' for line in advice(total, history))}</ul>",
+        f"<p>On {len(scores) - 1} held-out images that training never saw: SEG is the mean, over all annotated cells, "
+        "of the overlap (intersection over union) with the cell found for it; 1 is perfect, 0 is a missed cell. Few "
+        "images decide this number: another choice of them would give another one.</p>",
+        f"<h2>What to try next</h2><ul>{tried}</ul>",
         f"<h2>Held-out images</h2>{_table(scores)}",
         *(_figure(name, picture) for name, picture in pictures),
         f"<h2>The course of the training</h2><p>{len(history.loss)} steps, {history.seconds / 60:.1f} min on "
@@ -62,8 +64,8 @@ def report_page(
         "<h2>How to use it</h2><pre>unet-paper segment IMAGES OUTPUT --network network.safetensors --overlay</pre>",
         f"<p>{html.escape(licence)}</p>",
     ]
-    head = f'<meta charset=utf-8><meta name=viewport content="width=device-width"><title>Your network</title><style>{STYLE}'
-    return f"<!doctype html><html lang=en><head>{head}</style></head><body>{''.join(parts)}</body></html>\n"
+    head = f'<meta charset=utf-8><meta name=viewport content="width=device-width"><title>Your network</title>{STYLE}'
+    return f"<!doctype html><html lang=en><head>{head}</head><body>{''.join(parts)}</body></html>\n"
 
 
 def advice(total: CellScores, history: History) -> list[str]:
@@ -80,21 +82,16 @@ def advice(total: CellScores, history: History) -> list[str]:
     if total.seg is None:
         return ["No held-out image has an annotated cell: annotate more images."]
     if total.found == 0:
-        lines.append(
-            "Nothing was found (all black): are cells and background really told apart in the masks? Train longer."
-        )
+        lines.append("Nothing was found (all black): do the masks tell cells from background? Train longer.")
     if total.merged > 0:
-        lines.append(
-            f"{total.merged} cells were taken for one with a neighbour: draw them one pixel apart, annotate more that touch."
-        )
+        cut = f"{total.merged} cells were taken for one with a neighbour"
+        lines.append(f"{cut}: draw them one pixel apart, and annotate more that touch.")
     if total.missed > 0.2 * total.cells:
-        lines.append(
-            f"{total.missed} of {total.cells} cells were missed: annotate more that look like them, or train longer."
-        )
+        missed = f"{total.missed} of {total.cells} cells were missed"
+        lines.append(f"{missed}: annotate more that look like them, or train longer.")
     if total.extra > 0.2 * max(total.found, 1):
-        lines.append(
-            f"{total.extra} of {total.found} found are no cells: annotate an image with what was mistaken for one."
-        )
+        extra = f"{total.extra} of {total.found} found are no cells"
+        lines.append(f"{extra}: annotate an image with what was mistaken for one.")
     errors = [entry.pixel_error for entry in history.validation]
     if len(errors) > 2 and errors[-1] > 1.2 * min(errors):
         lines.append("The held-out error rose towards the end: more annotated images will help more than more steps.")
