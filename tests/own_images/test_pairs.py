@@ -74,11 +74,11 @@ def test_numbers_patches_and_what_nobody_annotated():
     partly = np.where(IMAGE > 60, 255, MASK).astype(np.uint8)
     meaning = understand([partly])
     assert meaning.unannotated == 255
-    np.testing.assert_array_equal(cells_of(partly, meaning, name=""), np.where(IMAGE > 60, -1, MASK))
+    np.testing.assert_array_equal(cells_of(partly, meaning, name=""), np.where(IMAGE > 60, -1, MASK.astype(int)))
     signed = np.where(IMAGE > 60, -1, MASK.astype(int))
     np.testing.assert_array_equal(cells_of(signed, understand([signed]), name=""), signed)
     np.testing.assert_array_equal(
-        cells_of(MASK, understand([MASK], unannotated=2), name=""), np.where(MASK == 2, -1, MASK)
+        cells_of(MASK, understand([MASK], unannotated=2), name=""), np.where(MASK == 2, -1, MASK.astype(int))
     )
 
 
@@ -92,7 +92,7 @@ def test_a_painted_region_is_not_annotated(tmp_path):
     write(tmp_path / "masks", "a_mask.tif")
     write(tmp_path / "masks", "a_ignore.tif", pixels=(IMAGE > 60).astype(np.uint8))
     (example,), _ = read_examples(find_pairs(tmp_path / "images", tmp_path / "masks").pairs)
-    np.testing.assert_array_equal(example.labels, np.where(IMAGE > 60, -1, MASK))
+    np.testing.assert_array_equal(example.labels, np.where(IMAGE > 60, -1, MASK.astype(int)))
 
 
 def test_classes_are_refused():

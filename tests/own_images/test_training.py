@@ -15,7 +15,7 @@ from unet_paper.own_images import learning
 from unet_paper.own_images.pairs import Example
 from unet_paper.own_images.plan import make_plan, split, touching_pairs, training_set
 
-SCENE = synthetic_cells(frames=3, size=160, seed=1)
+SCENE = synthetic_cells(3, 160, generator=np.random.default_rng(1))
 
 
 def example(name: str, labels: np.ndarray) -> Example:
@@ -134,7 +134,7 @@ def test_a_published_start_hands_on_its_terms(folders, monkeypatch):
 def test_a_published_network_is_right_without_further_arguments():
     """The scale of its card, 8-bit grey values as they are; 12 bits stored in 16 are brought to the same range."""
     net = up.load_network("u373")
-    image = synthetic_cells(frames=1, size=160, seed=2).images[0]
+    image = synthetic_cells(1, 160, generator=np.random.default_rng(2)).images[0]
     eight = (255 * (0.24 + 0.38 * image)).astype(np.uint8)
     cells = up.segment(eight, net, min_size=20)
     expected = up.instances(up.predict_probability(net, eight, scale=0.5), min_size=20)

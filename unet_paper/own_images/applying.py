@@ -130,7 +130,7 @@ def segment_files(
         _write_one(folder, job, pixels, net, known, method, outputs)
     rows = [folder.read_json(_rows(job)) for job in jobs]
     if outputs.table:
-        folder.write_text("cells.csv", as_csv([tuple(row) for image in rows for row in image]))
+        folder.put_text("cells.csv", as_csv([tuple(row) for image in rows for row in image]))
     areas = [row[2] for image in rows for row in image]
     if (word := _size_word(areas, known, method)) is not None:
         say(word)
@@ -234,16 +234,16 @@ def _write_one(
     except (ValueError, TypeError) as error:
         raise type(error)(f"{job.file.path}: {error}") from error
     if outputs.probability:
-        folder.write_image(f"{job.name}_probability.tif", found.probability, pixel_size=size)
+        folder.put_image(f"{job.name}_probability.tif", found.probability, pixel_size=size)
     if outputs.overlay:
-        folder.write_bytes(f"{job.name}_overlay.png", as_png(overlay(pixels, found.cells)))
+        folder.put_bytes(f"{job.name}_overlay.png", as_png(overlay(pixels, found.cells)))
     if outputs.geojson:
-        folder.write_text(f"{job.name}.geojson", as_geojson(found.cells))
+        folder.put_text(f"{job.name}.geojson", as_geojson(found.cells))
     if outputs.rois:
-        folder.write_zip(f"{job.name}_rois.zip", as_rois(found.cells))
-    folder.write_image(f"{job.name}_mask.tif", found.cells, pixel_size=size)
+        folder.put_zip(f"{job.name}_rois.zip", as_rois(found.cells))
+    folder.put_image(f"{job.name}_mask.tif", found.cells, pixel_size=size)
     rows = table_rows(job.name, found.cells, pixels, pixel_size=size)
-    folder.write_json(_rows(job), [list(row) for row in rows])  # the last: an image with it is done
+    folder.put_json(_rows(job), [list(row) for row in rows])  # the last: an image with it is done
 
 
 def _rows(job: Job) -> str:

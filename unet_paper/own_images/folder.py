@@ -76,20 +76,20 @@ class ResultFolder:
         """Return the content of a JSON file."""
         return json.loads((self.path / name).read_text(encoding="utf-8"))
 
-    def write_json(self, name: str, content: dict) -> None:
+    def put_json(self, name: str, content: dict) -> None:
         """Write a JSON file."""
         write_json(self._place(name), content)
 
-    def write_text(self, name: str, text: str) -> None:
+    def put_text(self, name: str, text: str) -> None:
         """Write a text file."""
         write_text(self._place(name), text)
 
-    def write_bytes(self, name: str, content: bytes) -> None:
+    def put_bytes(self, name: str, content: bytes) -> None:
         """Write a file."""
         with replacing(self._place(name)) as unfinished:
             unfinished.write_bytes(content)
 
-    def write_zip(self, name: str, files: Sequence[tuple[str, bytes]]) -> None:
+    def put_zip(self, name: str, files: Sequence[tuple[str, bytes]]) -> None:
         """Write an archive of (name, content); nothing for no files."""
         if not files:
             return
@@ -97,7 +97,7 @@ class ResultFolder:
             for inner, content in files:
                 archive.writestr(inner, content)
 
-    def write_image(self, name: str, pixels: np.ndarray, *, pixel_size: tuple[float, float] | None = None) -> None:
+    def put_image(self, name: str, pixels: np.ndarray, *, pixel_size: tuple[float, float] | None = None) -> None:
         """Write a label image (16 bit, 32 where it has more cells) or a map (float32) as TIFF, compressed without loss.
 
         Parameters

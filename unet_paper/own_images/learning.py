@@ -143,7 +143,7 @@ def train_on_folder(
     say(f"Plan\n{words}")
     if folder is None:
         return Trained(net, plan, None, [], None)
-    folder.write_json("plan.json", plan.as_dict())
+    folder.put_json("plan.json", plan.as_dict())
     started = time.monotonic()
     history = train(
         net,
@@ -161,9 +161,9 @@ def train_on_folder(
     path = folder.path / "network.safetensors"
     save_network(path, net, card=card_of(plan, scores, annotation, history, licence))
     write_card(path)
-    folder.write_text("scores.csv", as_csv(scores))
+    folder.put_text("scores.csv", as_csv(scores))
     page = report_page(plan=words, history=history, scores=scores, pictures=pictures, licence=licence)
-    folder.write_text("report.html", page)
+    folder.put_text("report.html", page)
     say(f"Held-out images\n{as_table(scores)}")
     if masks_of_all:
         written = segment_files(
@@ -206,8 +206,8 @@ def judge(
     pictures = []
     for example, cells in zip(held_out, found, strict=True):
         picture = as_png(overlay(example.pixels, cells, reference=example.labels))
-        folder.write_bytes(f"held_out/{example.name}.png", picture)
-        folder.write_image(f"held_out/{example.name}_mask.tif", cells)
+        folder.put_bytes(f"held_out/{example.name}.png", picture)
+        folder.put_image(f"held_out/{example.name}_mask.tif", cells)
         pictures.append((example.name, picture))
     return scores, pictures
 
