@@ -49,6 +49,7 @@ def test_what_a_network_of_8_bits_does_with_other_images():
     assert choose_normalisation(None, KNOWN, range_of(eight / 255)) == "none"
     assert choose_normalisation(None, KNOWN, range_of(eight.astype(np.uint16) * 16)) == "percentile"  # 12 bits of 16
     assert choose_normalisation(None, KNOWN, range_of(eight.astype(float))) == "percentile"
+    assert choose_normalisation(None, KNOWN, range_of(eight.astype(np.float32) / 4095)) == "percentile"
     assert choose_normalisation("range", KNOWN, range_of(eight)) == "range"
     assert str(range_of(eight.astype(np.uint16) * 16)) == "320-2880 of 65535"
 

@@ -24,8 +24,8 @@ class Range(NamedTuple):
 
     @property
     def is_small(self) -> bool:
-        """Less than a quarter of the type's range is used."""
-        return self.full is not None and self.high - self.low < SMALL_PART * self.full
+        """Less than a quarter of the type's range is used; of floats, of [0, 1]."""
+        return self.high - self.low < SMALL_PART * (self.full or 1.0)
 
     def __str__(self) -> str:
         return f"{self.low:g}-{self.high:g}" + ("" if self.full is None else f" of {self.full:g}")
@@ -62,10 +62,8 @@ def choose_normalisation(asked: str | None, images: ImageSettings, used: Range) 
     """
     if asked is not None:
         return check_choice(asked, NORMALISATIONS, name="normalise")
-    unit_floats = used.full is None and used.low >= 0 and used.high <= 1
-    if images.normalise == "none" and not unit_floats and (used.full is None or used.is_small or used.low < 0):
-        return "percentile"
-    return images.normalise
+    outside = used.low < 0 or (used.full is None and used.high > 1)
+    return "percentile" if images.normalise == "none" and (used.is_small or outside) else images.normalise
 
 
 def normalised(
