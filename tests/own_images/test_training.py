@@ -106,7 +106,7 @@ def test_train_writes_a_network_that_needs_no_argument(folders, capsys, monkeypa
     assert main(arguments) == 0  # the same command again: nothing is trained twice
     assert "going on with it" in capsys.readouterr().out
     assert main([*arguments, "--seed", "1"]) == 2
-    assert "is from a run with another seed; name another folder" in capsys.readouterr().err
+    assert "is from a run with another seed; name another folder\n" in capsys.readouterr().err
 
 
 def json_of(folders) -> dict:

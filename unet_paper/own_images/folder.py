@@ -33,7 +33,7 @@ class ResultFolder:
         self.path = Path(path)
         self.note = self.path / note
 
-    def begin(self, how: dict, *, force: bool = False) -> bool:
+    def begin(self, how: dict, *, force: bool | None = False) -> bool:
         """Make the folder, or go on in it; returns whether an earlier run is continued.
 
         Parameters
@@ -42,6 +42,7 @@ class ResultFolder:
             Everything that decides the content, as plain data.
         force : bool
             Begin anew where a run with other settings stands. Files of the same names are replaced, nothing is removed.
+            None: the command has no such option.
 
         Raises
         ------
@@ -57,9 +58,8 @@ class ResultFolder:
             raise FileExistsError(f"{self.path} holds {first}, which is no result of this command; name another folder")
         if earlier is not None and earlier != how and not force:
             differ = ", ".join(sorted(k for k in {**earlier, **how} if earlier.get(k) != how.get(k)))
-            raise FileExistsError(
-                f"{self.path} is from a run with another {differ}; name another folder, or say --force"
-            )
+            fix = "name another folder" if force is None else "name another folder, or say --force"
+            raise FileExistsError(f"{self.path} is from a run with another {differ}; {fix}")
         self.path.mkdir(parents=True, exist_ok=True)
         write_json(self.note, how)
         return earlier == how

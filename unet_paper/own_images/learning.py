@@ -132,7 +132,7 @@ def train_on_folder(
     folder = None if output is None else ResultFolder(output, note=NOTE)
     asked = {"data": fingerprint(examples), "start": None if start is None else str(start), "minutes": minutes}
     asked |= {"steps": steps, "seed": seed, "scale": scale, "normalise": normalise, "channel": channel}
-    if folder is None or not folder.begin(asked) or not folder.has("plan.json"):
+    if folder is None or not folder.begin(asked, force=None) or not folder.has("plan.json"):
         speed, precision = measure_step(net, learn_set, plan.config, device=device)
         plan = with_steps(plan, seconds_per_step=speed, precision=precision, minutes=minutes, steps=steps)
     else:

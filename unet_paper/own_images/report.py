@@ -126,7 +126,7 @@ def _curve(steps: Sequence[int], values: Sequence[float], *, title: str, axis: s
     """Return a curve as SVG, its axis from 0 to the largest value."""
     if len(values) == 0:
         return ""
-    top, last = max(*values, 1e-9) if len(values) > 1 else max(values[0], 1e-9), max(steps)
+    top, last = max([*values, 1e-9]), max(steps)
     x = [MARGIN + (WIDTH - 2 * MARGIN) * step / last for step in steps]
     y = [HEIGHT - MARGIN - (HEIGHT - 2 * MARGIN) * value / top for value in values]
     points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
