@@ -260,7 +260,7 @@ def _refuse_doubles(files: Sequence[ImageFile]) -> None:
 
 
 def _network_note(net: nn.Module) -> str:
-    total = sum(float(parameter.double().abs().sum()) for parameter in net.parameters())
+    total = sum(float(parameter.detach().double().abs().sum()) for parameter in net.parameters())
     return f"{sum(p.numel() for p in net.parameters())} weights, sum of sizes {total:.9g}"
 
 
