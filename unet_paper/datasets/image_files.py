@@ -125,7 +125,7 @@ def describe(path: Path) -> ImageFile:
         If it is no image of these formats, cut, or in a form that has no rows and columns.
     """
     if path.suffix.lower() not in (".tif", ".tiff"):
-        pixels, _ = _read_picture(path)
+        pixels = _read_picture(path)
         channels = 1 if pixels.ndim == 2 else pixels.shape[2]
         full = np.iinfo(pixels.dtype).max
         return ImageFile(path, 1, channels, channels == 3, pixels.shape[:2], str(pixels.dtype), float(full))
@@ -244,7 +244,7 @@ def _opened(path: Path, *, colours: bool = True) -> Iterator[tuple[int, Callable
         with open_tiff(path, fix=FIX) as tiff:
             yield tiff.frames, lambda number: _shown(tiff, tiff.plane(number)) if colours else tiff.plane(number)
     else:
-        pixels, _ = _read_picture(path)
+        pixels = _read_picture(path)
         yield 1, lambda _: pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, -1, 0)
 
 
@@ -278,8 +278,8 @@ def _check_choice(file: ImageFile, channel: int | None, frame: int | None) -> No
         )
 
 
-def _read_picture(path: Path) -> tuple[np.ndarray, str]:
-    """Return the pixels of a PNG or JPEG, (H, W) or (H, W, 3), and what it is; transparency is left out."""
+def _read_picture(path: Path) -> np.ndarray:
+    """Return the pixels of a PNG or JPEG, (H, W) or (H, W, 3); transparency is left out."""
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist")
     kind = "PNG" if path.suffix.lower() == ".png" else "JPEG"
@@ -292,7 +292,7 @@ def _read_picture(path: Path) -> tuple[np.ndarray, str]:
         raise ValueError(f"{path} cannot be read as {kind} ({error}); {FIX}") from error
     if pixels.ndim == 3 and pixels.shape[2] in (2, 4):
         pixels = pixels[..., : pixels.shape[2] - 1]
-    return (pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels), kind
+    return pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
 
 
 def middle_frames(files: Iterable[ImageFile], count: int) -> list[tuple[ImageFile, int]]:

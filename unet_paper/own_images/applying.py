@@ -176,6 +176,8 @@ def check_inputs(
         f"grey values: {ranges[0]}; normalised by: {', '.join(sorted(how)) or 'their type'}",
         f"scale: {factor} ({reason}); cells have more than {size} px",
     ]
+    if method.scale is None and method.pixel_size is None and len({file.pixel_size for file in files}) > 1:
+        lines.append("pixel sizes differ: each file is resized by its own")
     if not how - {"none"} and any(used.is_small for used in ranges):
         small = next(used for used in ranges if used.is_small)
         lines.append(f"warning: only {small} grey values are used; if little is found, try --normalise percentile")
