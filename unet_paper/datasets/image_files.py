@@ -160,10 +160,27 @@ def grey_frames(file: ImageFile, *, channel: int | None = None, frame: int | Non
     ValueError
         If there is no such channel or frame, or several channels and none is chosen.
     """
-    _check_choice(file, channel, frame)
+    check_selection(file, channel=channel, frame=frame)
     with _opened(file.path) as (count, plane):
         for number in range(count) if frame is None else (frame,):
             yield _grey(plane(number), file, channel)
+
+
+def check_selection(file: ImageFile, *, channel: int | None = None, frame: int | None = None) -> None:
+    """Refuse a channel or a frame that a file does not have, and several channels of which none is chosen.
+
+    Raises
+    ------
+    ValueError
+        Naming those there are.
+    """
+    for name, value, count in (("channel", channel, file.channels), ("frame", frame, file.frames)):
+        if value is not None and not 0 <= value < count:
+            raise ValueError(f"{name} is {value}; {file.path} has the {name}s 0 .. {count - 1}")
+    if channel is None and file.channels > 1 and not file.is_colour:
+        raise ValueError(
+            f"{file.path} has {file.channels} channels; choose one of 0 .. {file.channels - 1} (--channel)"
+        )
 
 
 def label_frames(file: ImageFile) -> Iterator[np.ndarray]:
@@ -266,16 +283,6 @@ def _grey(plane: np.ndarray, file: ImageFile, channel: int | None) -> np.ndarray
     if (red == green).all() and (green == blue).all():  # a grey picture that was saved in colour keeps its numbers
         return red
     return np.tensordot(np.array(LUMINANCE, dtype=np.float32), plane[:3].astype(np.float32), axes=1)
-
-
-def _check_choice(file: ImageFile, channel: int | None, frame: int | None) -> None:
-    for name, value, count in (("channel", channel, file.channels), ("frame", frame, file.frames)):
-        if value is not None and not 0 <= value < count:
-            raise ValueError(f"{name} is {value}; {file.path} has the {name}s 0 .. {count - 1}")
-    if channel is None and file.channels > 1 and not file.is_colour:
-        raise ValueError(
-            f"{file.path} has {file.channels} channels; choose one of 0 .. {file.channels - 1} (--channel)"
-        )
 
 
 def _read_picture(path: Path) -> np.ndarray:

@@ -15,7 +15,7 @@ import numpy as np
 from torch import nn
 from tqdm import tqdm
 
-from unet_paper.datasets.image_files import ImageFile, describe, grey_frames, middle_frames
+from unet_paper.datasets.image_files import ImageFile, check_selection, describe, grey_frames, middle_frames
 from unet_paper.networks.image_settings import ImageSettings, area_diameter
 from unet_paper.own_images.folder import ResultFolder
 from unet_paper.own_images.grey_values import choose_normalisation, compare_statistics, range_of, scaled_min_size
@@ -107,6 +107,8 @@ def segment_files(
     method, outputs = method or Method(), outputs or Outputs()
     files = [describe(path) for path in pictures_in(images)]
     _refuse_doubles(files)
+    for file in files:
+        check_selection(file, channel=channel, frame=frame)
     net, known = opened(net)
     jobs = list(_jobs(files, frame))
     for line in check_inputs(files, known, method, channel=channel):
@@ -158,41 +160,32 @@ def check_inputs(
     ValueError
         If an image cannot be used: several channels and none chosen, NaN, floats that nothing brings to [0, 1].
     """
-    for file in files:
-        next(_no_pixels(file, channel))
-    first, settings = files[0], known or ImageSettings()
+    settings = known or ImageSettings()
     looked = [(f, next(grey_frames(f, channel=channel, frame=n))) for f, n in middle_frames(files, LOOKED_AT)]
     ranges = [range_of(pixels, full=file.full) for file, pixels in looked]
-    how = (
-        {choose_normalisation(method.normalise, settings, used) for used in ranges}
-        if known or method.normalise
-        else set()
-    )
-    scales, reason = replace(method, pixel_size=method.pixel_size or first.pixel_size).scales(known)
-    size = method.min_size if method.min_size is not None else scaled_min_size(settings, scales)
-    factor = f"{scales[0]:.3g}" if scales[0] == scales[1] else f"{scales[0]:.3g} (rows), {scales[1]:.3g} (columns)"
+    told = known is not None or method.normalise is not None
+    how = {choose_normalisation(method.normalise, settings, used) for used in ranges} if told else set()
     lines = [
-        f"images: {sum(file.frames for file in files)} in {len(files)} files, the first is {first.kind}",
+        f"images: {sum(file.frames for file in files)} in {len(files)} files, the first is {files[0].kind}",
         f"grey values: {ranges[0]}; normalised by: {', '.join(sorted(how)) or 'their type'}",
-        f"scale: {factor} ({reason}); cells have more than {size} px",
+        *_scale_lines(files, known, method),
     ]
+    small = next((used for used in ranges if used.is_small), None)
+    if small is not None and how <= {"none"}:
+        lines.append(f"warning: only {small} grey values are used; if little is found, try --normalise percentile")
+    samples = [method.prepared(pixels, known, full=file.full) for file, pixels in looked] if known else []
+    warning = compare_statistics(samples, settings) if known else None
+    return lines if warning is None else [*lines, f"warning: {warning}"]
+
+
+def _scale_lines(files: Sequence[ImageFile], known: ImageSettings | None, method: Method) -> list[str]:
+    scales, reason = replace(method, pixel_size=method.pixel_size or files[0].pixel_size).scales(known)
+    size = scaled_min_size(known or ImageSettings(), scales) if method.min_size is None else method.min_size
+    factor = f"{scales[0]:.3g}" if scales[0] == scales[1] else f"{scales[0]:.3g} (rows), {scales[1]:.3g} (columns)"
+    lines = [f"scale: {factor} ({reason}); cells have more than {size} px"]
     if method.scale is None and method.pixel_size is None and len({file.pixel_size for file in files}) > 1:
         lines.append("pixel sizes differ: each file is resized by its own")
-    if not how - {"none"} and any(used.is_small for used in ranges):
-        small = next(used for used in ranges if used.is_small)
-        lines.append(f"warning: only {small} grey values are used; if little is found, try --normalise percentile")
-    samples = [np.asarray(method.prepared(pixels, known, full=file.full)) for file, pixels in looked] if known else []
-    warning = compare_statistics(samples, settings) if known else None
-    return lines + ([] if warning is None else [f"warning: {warning}"])
-
-
-def _no_pixels(file: ImageFile, channel: int | None) -> Iterator[None]:
-    """Check the choice of a channel without reading the image."""
-    if channel is None and file.channels > 1 and not file.is_colour:
-        list(grey_frames(file, channel=channel))  # raises, and says which there are
-    if channel is not None and not 0 <= channel < file.channels:
-        list(grey_frames(file, channel=channel))
-    yield None
+    return lines
 
 
 def _jobs(files: Sequence[ImageFile], frame: int | None) -> Iterator[Job]:
