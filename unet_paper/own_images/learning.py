@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -127,37 +126,23 @@ def train_on_folder(
         )
     device = device or best_device()
     net, plan, licence = _planned(examples, start, scale=scale, normalise=normalise, seed=seed)
-    learn, held_out = split(examples)
-    learn_set = training_set(learn, plan.images, name="own images")
     folder = None if output is None else ResultFolder(output, note=NOTE)
     asked = {"data": fingerprint(examples), "start": None if start is None else str(start), "minutes": minutes}
     asked |= {"steps": steps, "seed": seed, "scale": scale, "normalise": normalise, "channel": channel}
-    if folder is None or not folder.begin(asked, force=None) or not folder.has("plan.json"):
+    if folder is not None and folder.begin(asked, force=None) and folder.has("plan.json"):
+        plan = _earlier(plan, folder.read_json("plan.json"))
+        say(f"{folder.path} holds a run with these settings: going on with it")
+    else:
+        learn_set = training_set(split(examples)[0], plan.images, name="own images")
         speed, precision = measure_step(net, learn_set, plan.config, device=device)
         plan = with_steps(plan, seconds_per_step=speed, precision=precision, minutes=minutes, steps=steps)
-    else:
-        stored = folder.read_json("plan.json")
-        plan = replace(plan, config=TrainConfig(**stored["config"]), seconds_per_step=stored["seconds_per_step"])
-        say(f"{folder.path} holds a run with these settings: going on with it")
     words = in_words(plan, examples, annotation)
     say(f"Plan\n{words}")
     if folder is None:
         return Trained(net, plan, None, [], None)
     folder.put_json("plan.json", plan.as_dict())
-    started = time.monotonic()
-    history = train(
-        net,
-        learn_set,
-        plan.config,
-        validation=training_set(held_out, plan.images, name="held out"),
-        checkpoint=folder.path / "training.checkpoint",
-        resume=True,
-        progress=progress,
-        device=device,
-    )
-    net = net.to("cpu").half().float().eval()  # as the file will hold it: the scores are those of the file
-    net.images = plan.images
-    scores, pictures = judge(net, held_out, folder, device=device)
+    history = _learned(net, plan, examples, folder, device=device, progress=progress)
+    scores, pictures = judge(net, split(examples)[1], folder, device=device)
     path = folder.path / "network.safetensors"
     save_network(path, net, card=card_of(plan, scores, annotation, history, licence))
     write_card(path)
@@ -166,12 +151,8 @@ def train_on_folder(
     folder.put_text("report.html", page)
     say(f"Held-out images\n{as_table(scores)}")
     if masks_of_all:
-        written = segment_files(
-            images, folder.path / "masks", net, method=Method(device=device), channel=channel,
-            outputs=Outputs(overlay=True), say=lambda _: None,
-        )  # fmt: skip
-        say(f"{written.images} masks, {written.cells} cells: {written.folder}")
-    say(f"{(time.monotonic() - started) / 60:.1f} min after the plan: {path}, report.html beside it")
+        _segment_all(images, net, folder, device=device, channel=channel, say=say)
+    say(f"{path}; report.html beside it shows how it went")
     return Trained(net, plan, history, scores, folder.path)
 
 
@@ -240,6 +221,44 @@ def fingerprint(examples: Sequence[Example]) -> str:
         digest.update(np.ascontiguousarray(example.pixels))
         digest.update(np.ascontiguousarray(example.labels))
     return digest.hexdigest()
+
+
+def _earlier(plan: Plan, stored: dict) -> Plan:
+    """Return the plan with the steps and the precision that an interrupted run had."""
+    return replace(plan, config=TrainConfig(**stored["config"]), seconds_per_step=stored["seconds_per_step"])
+
+
+def _learned(
+    net: UNet, plan: Plan, examples: Sequence[Example], folder: ResultFolder, *, device: str, progress: bool
+) -> History:
+    """Train, or go on; the network is left as its file will hold it, so that scores are those of the file."""
+    learn, held_out = (training_set(part, plan.images, name="own images") for part in split(examples))
+    history = train(
+        net,
+        learn,
+        plan.config,
+        validation=held_out,
+        checkpoint=folder.path / "training.checkpoint",
+        resume=True,
+        progress=progress,
+        device=device,
+    )
+    net.to("cpu").half().float().eval()
+    net.images = plan.images
+    return history
+
+
+def _segment_all(images, net: UNet, folder: ResultFolder, *, device: str, channel: int | None, say) -> None:
+    written = segment_files(
+        images,
+        folder.path / "masks",
+        net,
+        method=Method(device=device),
+        outputs=Outputs(overlay=True),
+        channel=channel,
+        say=lambda _: None,
+    )
+    say(f"{written.images} masks, {written.cells} cells: {written.folder}")
 
 
 def _planned(
