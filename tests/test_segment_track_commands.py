@@ -296,7 +296,7 @@ def test_the_library_finds_what_the_commands_write(sequence, network):
     images = [tifffile.imread(path) for path in sorted(sequence.iterdir())]
     out = sequence.parent / "cells"
     assert main(["segment", str(sequence), str(out), "--network", network, "--min-size", "20"]) == 0
-    written = [tifffile.imread(path) for path in sorted(out.iterdir())]
+    written = [tifffile.imread(path) for path in sorted(out.glob("*_mask.tif"))]
     for net in (network, read_network(network), brightness_network()):  # a file, network and card, a network in memory
         np.testing.assert_array_equal(up.segment(images, net, min_size=20, progress=False), written)
     assert main(["track", str(sequence), str(sequence.parent), "--network", network, "--min-size", "20"]) == 0

@@ -140,3 +140,9 @@ def test_a_published_network_is_right_without_further_arguments():
     expected = up.instances(up.predict_probability(net, eight, scale=0.5), min_size=20)
     np.testing.assert_array_equal(cells, expected)
     assert up.segment([eight], "u373", min_size=20)[0].shape == eight.shape
+
+
+def test_a_cell_that_the_edge_cuts_does_not_say_how_small_cells_are():
+    cells = disc(100, 17, at=(50, 50)) + 2 * disc(100, 17, at=(0, 99))
+    examples = [example("a", cells), example("b", cells)]
+    assert make_plan(examples).images.min_size == disc(100, 17, at=(50, 50)).sum() // 2

@@ -109,7 +109,7 @@ def segment_files(
     _refuse_doubles(files)
     for file in files:
         check_selection(file, channel=channel, frame=frame)
-    net, known = opened(net)
+    net, known = opened(net, scale=method.scale)
     jobs = list(_jobs(files, frame))
     for line in check_inputs(files, known, method, channel=channel):
         say(line)

@@ -230,13 +230,16 @@ def _role(path: Path, words: str) -> bool:
     return re.search(rf"[-_. ]{words}\d*$|^{words}[-_. ]", path.stem, re.IGNORECASE) is not None
 
 
-def _key(path: Path) -> str:
-    """Return the name of the image that a file belongs to."""
-    stem = path.name.lower()
-    stem = re.sub(r"(\.ome)?\.[a-z]+$", "", stem)
+def image_name(path: Path) -> str:
+    """Return the name of the image that an image, a mask or a painted region belongs to."""
+    stem = re.sub(r"(\.ome)?\.[a-z]+$", "", path.name, flags=re.IGNORECASE)
     for words in (IGNORED_WORDS, MASK_WORDS, IMAGE_WORDS):
-        stem = re.sub(rf"[-_. ]{words}$|^{words}[-_. ]", "", stem)
+        stem = re.sub(rf"[-_. ]{words}$|^{words}[-_. ]", "", stem, flags=re.IGNORECASE)
     return stem
+
+
+def _key(path: Path) -> str:
+    return image_name(path).lower()
 
 
 def _number(path: Path) -> int | str:

@@ -136,7 +136,7 @@ def make_plan(
         white=known.white,
         pixel_size=None if pixel_size is None else float(np.mean(pixel_size)),
         diameter=round(diameter, 1),
-        min_size=int(np.percentile(areas, 5) / 2),
+        min_size=int(np.percentile(cell_areas(learn, whole=True), 5) / 2),
     )
     samples = [unit_image(example, images) for example in learn]
     images = replace(
@@ -191,11 +191,16 @@ def in_words(plan: Plan, examples: Sequence[Example], annotation: Annotation) ->
     return "\n".join(f"  {name:12} {text}" for name, text in rows.items())
 
 
-def cell_areas(examples: Sequence[Example]) -> np.ndarray:
-    """Return the area in px of every annotated cell."""
-    areas = [np.bincount(np.maximum(e.labels, 0).ravel())[1:] for e in examples]
-    areas = np.concatenate(areas)
-    return areas[areas > 0]
+def cell_areas(examples: Sequence[Example], *, whole: bool = False) -> np.ndarray:
+    """Return the area in px of every annotated cell; with `whole` only of those that no edge cuts, if there are any."""
+    areas = []
+    for labels in (np.maximum(example.labels, 0) for example in examples):
+        sizes = np.bincount(labels.ravel())
+        cut = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
+        sizes[cut if whole else 0] = 0
+        areas.append(sizes[1:])
+    found = np.concatenate(areas)
+    return found[found > 0] if (found > 0).any() else cell_areas(examples)
 
 
 def touching_pairs(labels: np.ndarray) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 from unet_paper.arrays import IGNORE, check_labels, check_same_shape
 from unet_paper.datasets.image_files import label_frames
 from unet_paper.metrics.cells import det, match_cells, merged_cells, seg
-from unet_paper.own_images.pairs import cells_of, find_pairs, understand
+from unet_paper.own_images.pairs import cells_of, find_pairs, image_name, understand
 
 HEAD = ("image", "cells", "found", "SEG", "DET", "F1", "merged", "missed", "extra")
 
@@ -80,7 +80,7 @@ def score_files(masks, reference, *, unannotated: int | None = None) -> list[Cel
         for number, (labels, cells) in enumerate(zip(images, label_frames(found), strict=True)):
             references.append(cells_of(labels, meaning, name=truth.path.name))
             results.append(check_labels(cells, name=found.path.name))
-            names.append(found.path.stem + (f"_t{number:03d}" if len(images) > 1 else ""))
+            names.append(image_name(found.path) + (f"_t{number:03d}" if len(images) > 1 else ""))
     return score_cells(references, results, names=names)
 
 

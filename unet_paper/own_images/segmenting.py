@@ -20,7 +20,7 @@ from tqdm import tqdm
 from unet_paper.arrays import check_array, check_border, resize_image, scaled_size
 from unet_paper.cells import instances
 from unet_paper.datasets.image_sequence import load_image_sequence, load_masks
-from unet_paper.networks.image_settings import ImageSettings
+from unet_paper.networks.image_settings import ImageSettings, settings_of
 from unet_paper.networks.library import TrainedNetwork, read_network
 from unet_paper.overlap_tile import as_network_input
 from unet_paper.own_images.grey_values import (
@@ -104,7 +104,7 @@ class Method:
 
     def segment_each(self, images: Sequence, net: Network, *, progress: bool = True) -> Iterator[Segmented]:
         """Give the cells and the map of one image after the other; parameters as in `segment`."""
-        net, known = opened(net)
+        net, known = opened(net, scale=self.scale)
         for image in tqdm(images, desc="segmenting", unit="image", disable=not progress):
             yield self.segment_one(image, net, known)
 
@@ -357,12 +357,20 @@ def _cells_of(frames: Path, net: Network | None, method: Method) -> list[np.ndar
     return [found.cells for found in replace(method, border=0).segment_each(images, net)]
 
 
-def opened(net: Network) -> tuple[nn.Module, ImageSettings | None]:
-    """Return a network and what it expects of images; its file is read once."""
-    if not isinstance(net, nn.Module):
-        trained = net if isinstance(net, TrainedNetwork) else read_network(net)
-        net = trained.net
-    return net, getattr(net, "images", None)
+def opened(net: Network, *, scale: float | None = None) -> tuple[nn.Module, ImageSettings | None]:
+    """Return a network and what it expects of images; its file is read once.
+
+    Raises
+    ------
+    ValueError
+        If a file does not say at which scale its network sees images, and no `scale` is given.
+    """
+    if isinstance(net, nn.Module):
+        return net, getattr(net, "images", None)
+    trained = net if isinstance(net, TrainedNetwork) else read_network(net)
+    if trained.card is None and scale is None:
+        return trained.net, ImageSettings(scale=trained.scale)  # refused there, by the name of the file
+    return trained.net, settings_of(trained.card)
 
 
 def _probability(
