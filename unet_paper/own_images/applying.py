@@ -71,6 +71,7 @@ def segment_files(
     channel: int | None = None,
     frame: int | None = None,
     force: bool = False,
+    progress: bool = True,
     say=print,
 ) -> Summary:
     """Write one mask per image, named after it: `a.tif` gives `a_mask.tif`, image 7 of a stack `a_t007_mask.tif`.
@@ -91,6 +92,8 @@ def segment_files(
         Which channel, and which image of each file alone; both from 0.
     force : bool
         Begin anew in the folder of a run with other settings.
+    progress : bool
+        Show a bar.
     say : callable
         Gets what is assumed, as text, before work starts.
 
@@ -128,7 +131,7 @@ def segment_files(
     done = [continues and folder.has(f"{_rows(job)}") for job in jobs]
     if any(done):
         say(f"{sum(done)} of {len(jobs)} images are done already")
-    for job, pixels in _unfinished(jobs, done, channel):
+    for job, pixels in _unfinished(jobs, done, channel, progress=progress):
         _write_one(folder, job, pixels, net, known, method, outputs)
     rows = [folder.read_json(_rows(job)) for job in jobs]
     if outputs.table:
@@ -196,11 +199,14 @@ def _jobs(files: Sequence[ImageFile], frame: int | None) -> Iterator[Job]:
             yield Job(file, number, stem if file.frames == 1 else f"{stem}_t{number:0{digits}d}")
 
 
-def _unfinished(jobs: Sequence[Job], done: Sequence[bool], channel: int | None) -> Iterator[tuple[Job, np.ndarray]]:
+def _unfinished(
+    jobs: Sequence[Job], done: Sequence[bool], channel: int | None, *, progress: bool
+) -> Iterator[tuple[Job, np.ndarray]]:
     """Give the images that are still to do, reading each file once from its first to its last."""
     opened_file, frames = None, iter(())
     at = 0
-    for job, is_done in zip(tqdm(jobs, desc="segmenting", unit="image"), done, strict=True):
+    bar = tqdm(jobs, desc="segmenting", unit="image", disable=not progress)
+    for job, is_done in zip(bar, done, strict=True):
         if is_done:
             continue
         if job.file is not opened_file or job.file.frames == 1 or at > job.frame:

@@ -151,7 +151,7 @@ def train_on_folder(
     folder.put_text("report.html", page)
     say(f"Held-out images\n{as_table(scores)}")
     if masks_of_all:
-        _segment_all(images, net, folder, device=device, channel=channel, say=say)
+        _segment_all(images, net, folder, device=device, channel=channel, progress=progress, say=say)
     say(f"{path}; report.html beside it shows how it went")
     return Trained(net, plan, history, scores, folder.path)
 
@@ -248,7 +248,9 @@ def _learned(
     return history
 
 
-def _segment_all(images, net: UNet, folder: ResultFolder, *, device: str, channel: int | None, say) -> None:
+def _segment_all(
+    images, net: UNet, folder: ResultFolder, *, device: str, channel: int | None, progress: bool, say
+) -> None:
     written = segment_files(
         images,
         folder.path / "masks",
@@ -256,6 +258,7 @@ def _segment_all(images, net: UNet, folder: ResultFolder, *, device: str, channe
         method=Method(device=device),
         outputs=Outputs(overlay=True),
         channel=channel,
+        progress=progress,
         say=lambda _: None,
     )
     say(f"{written.images} masks, {written.cells} cells: {written.folder}")

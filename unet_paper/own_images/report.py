@@ -17,7 +17,7 @@ GOOD, FAIR = 0.8, 0.5  # SEG above which there is little, or much, left to do
 
 STYLE = """<style>
 body { font: 16px/1.5 system-ui, sans-serif; color: #1f2933; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
-h1, h2 { line-height: 1.2 } pre { background: #f3f5f7; padding: 1rem; overflow-x: auto }
+h1, h2 { line-height: 1.2 } pre { background: #f3f5f7; padding: 1rem; white-space: pre-wrap }
 table { border-collapse: collapse } td, th { padding: .2rem .8rem; text-align: right; border-bottom: 1px solid #d8dde3 }
 td:first-child, th:first-child { text-align: left } figure { margin: 1rem 0 } img, svg { max-width: 100%; height: auto }
 figcaption { color: #52606d } .big { font-size: 2.4rem; font-weight: 600 }
