@@ -54,9 +54,7 @@ def test_score_command(tmp_path, capsys):
     arguments = [str(tmp_path / "cells"), str(tmp_path / "truth"), "--csv", str(tmp_path / "scores.csv")]
     assert main(["score", *arguments]) == 0
     assert capsys.readouterr().out.splitlines()[1].split()[1:] == ["2", "1", "0.500", "0.500", "0.667", "0", "1", "0"]
-    assert (
-        (tmp_path / "scores.csv").read_text().startswith("image,cells,found,SEG,DET,F1,merged,missed,extra\na_mask,2,1")
-    )
+    assert (tmp_path / "scores.csv").read_text().startswith("image,cells,found,SEG,DET,F1,merged,missed,extra\na,2,1")
 
 
 def test_evaluate_points_to_score(tmp_path, capsys):

@@ -11,6 +11,7 @@ import tifffile
 import unet_paper as up
 from unet_paper.cli import main
 from unet_paper.datasets import synthetic_cells
+from unet_paper.networks.image_settings import PERCENTILES
 from unet_paper.own_images import learning
 from unet_paper.own_images.pairs import Example
 from unet_paper.own_images.plan import make_plan, split, touching_pairs, training_set
@@ -135,11 +136,13 @@ def test_a_published_network_is_right_without_further_arguments():
     """The scale of its card, 8-bit grey values as they are; 12 bits stored in 16 are brought to the same range."""
     net = up.load_network("u373")
     image = synthetic_cells(1, 160, generator=np.random.default_rng(2)).images[0]
-    eight = (255 * (0.24 + 0.38 * image)).astype(np.uint8)
+    eight = (255 * (0.24 + 0.38 * (image - image.min()) / np.ptp(image))).astype(np.uint8)
     cells = up.segment(eight, net, min_size=20)
     expected = up.instances(up.predict_probability(net, eight, scale=0.5), min_size=20)
     np.testing.assert_array_equal(cells, expected)
-    assert up.segment([eight], "u373", min_size=20)[0].shape == eight.shape
+    np.testing.assert_array_equal(up.segment([eight], "u373", min_size=20)[0], cells)
+    twelve = up.own_images.Method().prepared(eight.astype(np.uint16) * 16, net.images)
+    assert np.percentile(twelve, PERCENTILES) == pytest.approx([net.images.black, net.images.white], abs=1e-6)
 
 
 def test_a_cell_that_the_edge_cuts_does_not_say_how_small_cells_are():
