@@ -7,10 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from unet_paper.arrays import check_array, check_choice
+from unet_paper.arrays import SMALL_PART, check_array, check_choice
 from unet_paper.networks.image_settings import NORMALISATIONS, PERCENTILES, ImageSettings
 
-SMALL_PART = 0.25  # of a type's range: 12 bits stored in 16 use less
 FAR = 3.0  # standard deviations, and times the deviation: further off, images are of another kind
 SAMPLED = 1 << 20  # pixels that are enough to know an image's percentiles
 
