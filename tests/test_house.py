@@ -23,7 +23,8 @@ ORDER = (
     *("experiments", "own_images", "figures", "cli", "__main__"),
 )
 TOUCH_THE_DISK = (
-    *("files", "datasets", "networks", "tracking.challenge_format", "experiments", "training.checkpoint", "cli"),
+    *("files", "datasets", "networks", "tracking.challenge_format", "experiments", "training.checkpoint"),
+    *("own_images.folder", "cli"),
 )
 KNOW_NO_FILE = ("model", "loss", "weight_maps", "augmentation", "metrics")  # nor what they import, directly or not
 DISK_METHODS = {

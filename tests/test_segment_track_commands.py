@@ -70,26 +70,39 @@ def names(folder) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_segment_writes_a_mask_per_frame(sequence, network, capsys):
+def test_segment_names_masks_after_their_images(sequence, network, capsys):
+    (sequence / "t001.tif").rename(sequence / "A01_s2_w1.tif")
     out = sequence.parent / "cells"
     assert main(["segment", str(sequence), str(out), "--network", network, "--min-size", "20"]) == 0
-    assert names(out) == ["mask000.tif", "mask001.tif", "mask002.tif"]
-    for time in range(3):
-        mask = tifffile.imread(out / f"mask{time:03d}.tif")
-        expected = tifffile.imread(sequence / f"t{time:03d}.tif") > 127
+    images = ["A01_s2_w1", "t000", "t002"]
+    assert names(out) == [f"{images[0]}_mask.tif", "cells.csv", "finished", "segment.json", *masks_of(images[1:])]
+    for name in images:
+        mask = tifffile.imread(out / f"{name}_mask.tif")
+        expected = tifffile.imread(sequence / f"{name}.tif") > 127
         expected[2:4, 50:52] = False  # the speck is no larger than 20 px
         assert mask.dtype == np.uint16
         np.testing.assert_array_equal(mask > 0, expected)
-    assert mask.max() == 2
-    assert re.match(r"3 frames, 5 cells, \d+\.\d s: .*cells\n", capsys.readouterr().out)
+    assert re.search(r"\n3 images, 5 cells, \d+\.\d s: .*cells\n", capsys.readouterr().out)
 
 
-def test_segment_keeps_maps_and_the_numbers_of_frames(sequence, network):
-    (sequence / "t001.tif").unlink()  # single images need not follow each other
+def masks_of(images: list[str]) -> list[str]:
+    return [f"{name}_mask.tif" for name in images]
+
+
+def test_segment_says_what_it_assumes(sequence, network, capsys):
+    assert main(["segment", str(sequence), str(sequence.parent / "cells"), "--network", network]) == 0
+    assumed = capsys.readouterr().out.splitlines()[:3]
+    assert assumed == [
+        "images: 3 in 3 files, the first is 40 x 60 px uint8",
+        "grey values: 20-250 of 255; normalised by: none",
+        "scale: 1 (the network's own; no pixel size known for both); cells have more than 500 px",
+    ]
+
+
+def test_segment_keeps_maps(sequence, network):
     out = sequence.parent / "cells"
     assert main(["segment", str(sequence), str(out), "--network", network, "--probability"]) == 0
-    assert names(out) == ["mask000.tif", "mask002.tif", "probability000.tif", "probability002.tif"]
-    probability = tifffile.imread(out / "probability000.tif")
+    probability = tifffile.imread(out / "t000_probability.tif")
     grey = tifffile.imread(sequence / "t000.tif") / 255
     assert probability.dtype == np.float32
     np.testing.assert_allclose(probability, 1 / (1 + np.exp(20 - 40 * grey)), atol=1e-5)
@@ -109,15 +122,15 @@ def test_segment_keeps_maps_and_the_numbers_of_frames(sequence, network):
 )
 def test_options(sequence, network, capsys, options, cells):
     assert main(["segment", str(sequence), str(sequence.parent / "cells"), "--network", network, *options]) == 0
-    assert f"3 frames, {cells} cells" in capsys.readouterr().out
+    assert f"3 images, {cells} cells" in capsys.readouterr().out
 
 
 def test_advice_where_nothing_is_found(sequence, network, capsys):
     for command in ("segment", "track"):
         assert main([command, str(sequence), str(sequence.parent / "out"), "--network", network, "--force"]) == 0
-        summary, advice = capsys.readouterr().out.splitlines()
-        assert summary.startswith("3 frames, 0 cells")
-        assert advice.startswith("No cell has more than 500 px above 0.5: try a smaller --min-size or --threshold")
+        summary, advice = capsys.readouterr().out.splitlines()[-2:]
+        assert summary.startswith(("3 frames, 0 cells", "3 images, 0 cells"))
+        assert advice.startswith("No cell has enough px above 0.5: try a smaller --min-size or --threshold")
     assert names(sequence.parent / "out/01_RES") == ["mask000.tif", "mask001.tif", "mask002.tif", "res_track.txt"]
 
 
@@ -137,7 +150,7 @@ def test_the_scale_comes_from_the_card(sequence, tmp_path, capsys):
     ]
     assert main(arguments) == 0
     assert main([*arguments, "--scale", "1"]) == 0
-    assert re.findall(r"3 frames, (\d) cells", capsys.readouterr().out) == ["0", "5"]
+    assert re.findall(r"3 images, (\d) cells", capsys.readouterr().out) == ["0", "5"]
 
 
 def test_track_writes_the_challenges_layout(sequence, network, capsys):
@@ -205,17 +218,39 @@ def test_divisions_and_border_of_masks(tmp_path):
 
 
 def test_results_are_replaced_only_with_force(sequence, network, capsys):
-    for command, out in (("segment", sequence.parent / "cells"), ("track", sequence.parent)):
-        arguments = [command, str(sequence), str(out), "--network", network, "--min-size", "20"]
-        assert [main(arguments), main(arguments), main([*arguments, "--force"])] == [0, 2, 0]
-        assert "is not empty (mask000.tif, ...); name another folder, or say --force" in capsys.readouterr().err
+    arguments = ["track", str(sequence), str(sequence.parent), "--network", network, "--min-size", "20"]
+    assert [main(arguments), main(arguments), main([*arguments, "--force"])] == [0, 2, 0]
+    assert "is not empty (mask000.tif, ...); name another folder, or say --force" in capsys.readouterr().err
+
+
+def test_segment_goes_on_and_refuses_other_settings(sequence, network, capsys):
+    out = sequence.parent / "cells"
+    arguments = ["segment", str(sequence), str(out), "--network", network, "--min-size", "20"]
+    assert main(arguments) == 0
+    (out / "finished/t001.json").unlink()  # as if the run had been interrupted at the second image
+    (out / "t001_mask.tif").write_bytes(b"half")
+    before = (out / "t000_mask.tif").stat().st_mtime_ns
+    assert main(arguments) == 0
+    assert "2 of 3 images are done already" in capsys.readouterr().out
+    assert tifffile.imread(out / "t001_mask.tif").max() == 2
+    assert (out / "t000_mask.tif").stat().st_mtime_ns == before
+    assert main([*arguments, "--threshold", "0.6"]) == 2
+    assert "is from a run with another method; name another folder, or say --force" in capsys.readouterr().err
+    assert main([*arguments, "--threshold", "0.6", "--force"]) == 0
+
+
+def test_a_folder_with_something_else_is_never_written_to(sequence, network, capsys):
+    for options in ([], ["--force"]):
+        assert main(["segment", str(sequence), str(sequence), "--network", network, *options]) == 2
+        assert "holds t000.tif, which is no result of this command" in capsys.readouterr().err
+    assert names(sequence) == ["t000.tif", "t001.tif", "t002.tif"]
 
 
 def test_a_failed_run_leaves_nothing(sequence, network, capsys):
-    tifffile.imwrite(sequence / "t002.tif", np.zeros((5, 5), np.uint8))
+    (sequence / "t002.tif").write_bytes((sequence / "t002.tif").read_bytes()[:300])
     for command in ("segment", "track"):
         assert main([command, str(sequence), str(sequence.parent / "out"), "--network", network]) == 2
-        assert "t002.tif is (5, 5) px uint8, t000.tif is (40, 60) px uint8" in capsys.readouterr().err
+        assert "t002.tif cannot be read as TIFF (truncated" in capsys.readouterr().err
     assert [path for path in (sequence.parent / "out").glob("**/*") if path.is_file()] == []
 
 
@@ -261,7 +296,7 @@ def test_the_library_finds_what_the_commands_write(sequence, network):
     images = [tifffile.imread(path) for path in sorted(sequence.iterdir())]
     out = sequence.parent / "cells"
     assert main(["segment", str(sequence), str(out), "--network", network, "--min-size", "20"]) == 0
-    written = [tifffile.imread(path) for path in sorted(out.iterdir())]
+    written = [tifffile.imread(path) for path in sorted(out.glob("*_mask.tif"))]
     for net in (network, read_network(network), brightness_network()):  # a file, network and card, a network in memory
         np.testing.assert_array_equal(up.segment(images, net, min_size=20, progress=False), written)
     assert main(["track", str(sequence), str(sequence.parent), "--network", network, "--min-size", "20"]) == 0

@@ -30,6 +30,7 @@ from .datasets import load_cell_tracking as load_cell_tracking
 from .datasets import load_isbi2012 as load_isbi2012
 from .datasets import synthetic_cells as synthetic_cells
 from .datasets import synthetic_em as synthetic_em
+from .figures import show as show
 from .loss import weighted_cross_entropy as weighted_cross_entropy
 from .model import UNet as UNet
 from .networks import TrainedNetwork as TrainedNetwork
@@ -39,8 +40,10 @@ from .networks import network_card as network_card
 from .networks import read_network as read_network
 from .networks import save_network as save_network
 from .overlap_tile import predict_scores as predict_scores
+from .own_images import score_cells as score_cells
 from .own_images import segment as segment
 from .own_images import track as track
+from .own_images import train_on_folder as train_on_folder
 from .predict import cell_maps as cell_maps
 from .predict import predict_probability as predict_probability
 from .tracking import link as link

@@ -18,7 +18,7 @@ from torch.nn.functional import interpolate
 
 IGNORE = -1  # label of a pixel that nobody annotated: it gets loss weight 0
 FULL_RANGE = {"uint8": 255, "uint16": 65535}  # grey value that becomes 1.0
-_SMALL_PART = 0.25  # of a type's range: 12 and 14 bits stored in 16 stay below it, the challenges' images do not
+SMALL_PART = 0.25  # of a type's range: 12 and 14 bits stored in 16 stay below it, the challenges' images do not
 
 _LONGEST_SIDE = 32_768  # px; an image of such sides takes 4 GB
 _LARGEST_FLOAT = float(np.finfo(np.float64).max)
@@ -339,7 +339,7 @@ def _in_unit_range(image: np.ndarray, *, name: str) -> np.ndarray:
 
 
 def warn_of_small_range(images: np.ndarray, *, name: str) -> None:
-    """Warn of integer images (N, ...) of which one uses less than `_SMALL_PART` of its type's range.
+    """Warn of integer images (N, ...) of which one uses less than `SMALL_PART` of its type's range.
 
     Warns
     -----
@@ -350,7 +350,7 @@ def warn_of_small_range(images: np.ndarray, *, name: str) -> None:
     if full is None:
         return
     low, high = (extreme(axis=tuple(range(1, images.ndim))).astype(int) for extreme in (images.min, images.max))
-    small = np.flatnonzero(high - low < _SMALL_PART * full)
+    small = np.flatnonzero(high - low < SMALL_PART * full)
     if len(small):
         first = small[0]
         which = f" in {len(small)} of {len(images)} images, first in number {first}" if len(images) > 1 else ""

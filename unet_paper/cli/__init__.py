@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 
-from unet_paper.cli import evaluate, fetch, reproduce, segment, track
+from unet_paper.cli import evaluate, fetch, reproduce, score, segment, track, train
 
 # Each has `add_parser(subparsers)`, which sets `run` to a function of the parsed arguments.
-COMMANDS = (evaluate, fetch, reproduce, segment, track)
+COMMANDS = (evaluate, fetch, reproduce, score, segment, track, train)
 
 
 def build_parser() -> argparse.ArgumentParser:

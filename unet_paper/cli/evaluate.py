@@ -34,6 +34,11 @@ def run(options: Namespace) -> int:
     """Print the table, and write the JSON file where one was asked for."""
     labels = up.datasets.tiff.read_tiff(options.labels, rank=3, fix="pass the annotation as a TIFF stack")
     probability = up.datasets.tiff.read_tiff(options.probability, rank=3, fix="write the map again")
+    if probability.dtype.kind in "iu" and not options.rescale:
+        raise ValueError(
+            f"{options.probability} holds whole numbers: `unet-paper score MASKS REFERENCE` compares masks of cells "
+            "(SEG, DET, F1); of an 8- or 16-bit map, say --rescale"
+        )
     scores = up.metrics.em_scores(labels, probability, rescale=options.rescale)
     print(_format_table(scores))
     if options.json is not None:

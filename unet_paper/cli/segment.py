@@ -10,6 +10,7 @@ from pathlib import Path
 import unet_paper as up
 
 FRAMES_HELP = "folder of numbered TIFF or PNG images (t000.tif, t001.tif, ...), or one TIFF stack; grey, 8 or 16 bit"
+IMAGES_HELP = "folder, file or pattern of images: TIFF of any kind, PNG, JPEG; any names, sizes may differ"
 NETWORK_HELP = "trained network: em, u373, dic-hela, or a .safetensors file that this program wrote"
 
 
@@ -18,13 +19,20 @@ def add_parser(subparsers) -> None:
     parser = subparsers.add_parser(
         "segment",
         help="find the cells in your own images",
-        description="Finds the cells of every image with a trained network and writes one mask per image: mask000.tif, "
-        "16 bit, 0 is background, 1, 2, 3, ... are the cells. All or nothing: a failed run leaves no folder behind.",
+        description="Finds the cells of every image with a trained network and writes one mask per image, named after "
+        "it: a.tif gives a_mask.tif, 0 is background, 1, 2, 3, ... are the cells; and cells.csv, the size and place of "
+        "each. Says first what it assumes. An interrupted run goes on when the same command is given again.",
     )
-    parser.add_argument("frames", type=Path, metavar="FRAMES", help=FRAMES_HELP)
+    parser.add_argument("images", metavar="IMAGES", help=IMAGES_HELP)
     parser.add_argument("output", type=Path, metavar="OUTPUT", help="the folder to make")
     parser.add_argument("--network", required=True, metavar="NAME", help=NETWORK_HELP)
+    parser.add_argument("--overlay", action="store_true", help="also draw the cells over each image, as PNG")
+    parser.add_argument("--geojson", action="store_true", help="also write outlines as GeoJSON, for QuPath")
+    parser.add_argument("--rois", action="store_true", help="also write outlines as ROIs, for ImageJ and Fiji")
     parser.add_argument("--probability", action="store_true", help="also write the map of each image as float32 TIFF")
+    parser.add_argument("--channel", type=int, metavar="N", help="which channel of the images, from 0")
+    parser.add_argument("--grey", action="store_true", help="colour images by their brightness (the default for them)")
+    parser.add_argument("--frame", type=int, metavar="N", help="only image N of each file, from 0")
     add_options(parser)
     parser.set_defaults(run=run)
 
@@ -39,7 +47,10 @@ def add_options(parser: ArgumentParser) -> None:
         help="a pixel is cell above this probability (default: %(default)s)",
     )
     parser.add_argument(
-        "--min-size", type=int, default=500, metavar="PX", help="drop cells of this many px or fewer (default: 500)"
+        "--min-size",
+        type=int,
+        metavar="PX",
+        help="drop cells of this many px or fewer (default: what the network says)",
     )
     parser.add_argument(
         "--border",
@@ -53,6 +64,18 @@ def add_options(parser: ArgumentParser) -> None:
         type=float,
         metavar="FACTOR",
         help="resize images by this factor for the network (default: what it was trained with)",
+    )
+    parser.add_argument(
+        "--pixel-size",
+        type=pixel_size,
+        metavar="UM",
+        help="size of a pixel in micrometres, or height,width; scales to the network's pixels (default: from the file)",
+    )
+    parser.add_argument("--diameter", type=float, metavar="PX", help="of your cells; scales to the network's cells")
+    parser.add_argument(
+        "--normalise",
+        metavar="HOW",
+        help="grey values by percentile, range or none, which is the type's range (default: what the network says)",
     )
     parser.add_argument(
         "--rotations", type=int, default=1, metavar="N", help="average over N rotated versions (default: 1; paper: 7)"
@@ -69,18 +92,31 @@ def add_options(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Write the masks and say what was found."""
+    if options.grey and options.channel is not None:
+        raise ValueError("--grey and --channel exclude each other; choose one")
     start = time.monotonic()
+    outputs = {
+        field.name: getattr(options, field.name) for field in fields(up.own_images.Outputs) if field.name in options
+    }
     written = up.own_images.segment_files(
-        options.frames,
+        options.images,
         options.output,
         options.network,
         method=method_of(options),
-        probability=options.probability,
+        outputs=up.own_images.Outputs(**outputs),
+        channel=options.channel,
+        frame=options.frame,
         force=options.force,
     )
-    print(f"{written.images} frames, {written.cells} cells, {time.monotonic() - start:.1f} s: {written.folder}")
+    print(f"{written.images} images, {written.cells} cells, {time.monotonic() - start:.1f} s: {written.folder}")
     advise(written.cells, options)
     return 0
+
+
+def pixel_size(text: str) -> float | tuple[float, float]:
+    """Return one number, or two that stand with a comma between them."""
+    sides = [float(part) for part in text.split(",")]
+    return sides[0] if len(sides) == 1 else (sides[0], sides[1])
 
 
 def method_of(options: Namespace):
@@ -92,7 +128,8 @@ def method_of(options: Namespace):
 def advise(cells: int, options: Namespace) -> None:
     """Say what to try where nothing was found."""
     if cells == 0:
+        size = "enough px" if options.min_size is None else f"more than {options.min_size} px"
         print(
-            f"No cell has more than {options.min_size} px above {options.threshold:g}: try a smaller --min-size or "
-            "--threshold, or look at the maps that segment --probability writes."
+            f"No cell has {size} above {options.threshold:g}: try a smaller --min-size or --threshold, --normalise "
+            "percentile, or --diameter; or look at the maps that segment --probability writes."
         )

@@ -4,6 +4,7 @@ from . import cell_tracking as cell_tracking
 from . import dataset as dataset
 from . import fetching as fetching
 from . import folders as folders
+from . import image_files as image_files
 from . import image_sequence as image_sequence
 from . import isbi2012 as isbi2012
 from . import noise as noise

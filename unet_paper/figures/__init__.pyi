@@ -9,10 +9,12 @@ from . import intro as intro
 from . import introduction as introduction
 from . import metrics as metrics
 from . import overlap_tile as overlap_tile
+from . import own_images as own_images
 from . import prose as prose
 from . import style as style
 from . import training as training
 from . import weight_maps as weight_maps
+from .own_images import show as show
 from .prose import glue as glue
 from .prose import number_table as number_table
 from .style import COLOURS as COLOURS

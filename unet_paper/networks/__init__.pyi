@@ -1,5 +1,6 @@
 from . import caffe as caffe
 from . import card as card
+from . import image_settings as image_settings
 from . import library as library
 from . import protobuf as protobuf
 from .caffe import CaffeModelError as CaffeModelError

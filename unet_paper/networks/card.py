@@ -114,6 +114,8 @@ def _training(card: dict) -> str:
 
 def _use(card: dict, file: str) -> str:
     name, scale = file.removesuffix(".safetensors"), card["scale"]
+    if "images" in card:  # it was trained on own images, whose grey values and sizes the network carries with it
+        return OWN_USE.format(file=file)
     size = "at their own size" if scale == 1 else f"resized by {scale:g}; `predict_probability` does it, there and back"
     return f"""\
 ## How to use it
@@ -166,6 +168,19 @@ def _table(head: tuple, rows: list[tuple]) -> str:
     lines = [head, ("---",) * len(head), *rows]
     return "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines)
 
+
+OWN_USE = """\
+## How to use it
+
+```python
+import unet_paper as up
+
+net = up.load_network("{file}")  # with its folder
+cells = up.segment(image, net)  # (H, W) int32: 0 background, 1..n cells
+```
+
+`net.images` says what it expects: scale, grey values, size of the cells. `up.segment` brings an image there by itself.
+"""
 
 LIMITS = """\
 ## Intended use and limits

@@ -20,6 +20,7 @@ from unet_paper.files import TensorFileError, read_metadata, read_tensors, sha25
 from unet_paper.model import UNet
 from unet_paper.networks.caffe import load_caffemodel
 from unet_paper.networks.card import card_text, check_card
+from unet_paper.networks.image_settings import settings_of
 from unet_paper.training.checkpoint import FORMAT as CHECKPOINT_FORMAT
 from unet_paper.training.checkpoint import read_checkpoint
 
@@ -89,7 +90,9 @@ def load_network(name_or_path: str | os.PathLike) -> UNet:
     Returns
     -------
     UNet
-        It takes grey values in [0, 1], at the scale that its card states. Class 1 is cell.
+        It takes grey values in [0, 1]. Class 1 is cell. Its attribute `images` says what its card states about the
+        images that it was trained on (`unet_paper.networks.image_settings.ImageSettings`): `unet_paper.segment` goes by
+        it, `unet_paper.predict_probability` does what it is told.
 
     Raises
     ------
@@ -127,7 +130,9 @@ def read_network(name_or_path: str | os.PathLike) -> TrainedNetwork:
     if read_metadata(path).get("format") == CHECKPOINT_FORMAT:
         return TrainedNetwork(_build(path, *_read_checkpoint(path)).eval(), None, str(path))
     tensors, metadata = read_tensors(path, format=FORMAT, what="a network that save_network wrote")
-    return TrainedNetwork(_build(path, tensors, metadata).eval(), _stated_json(path, metadata, "card"), str(path))
+    net, card = _build(path, tensors, metadata).eval(), _stated_json(path, metadata, "card")
+    net.images = settings_of(card)
+    return TrainedNetwork(net, card, str(path))
 
 
 def write_card(path: str | os.PathLike) -> Path:

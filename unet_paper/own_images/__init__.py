@@ -1,4 +1,4 @@
-"""A trained network on your own images: what the commands `segment` and `track` do."""
+"""Your own images: train on them, find their cells, score, and hand the result on to other programs."""
 
 import lazy_loader
 

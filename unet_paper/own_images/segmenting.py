@@ -17,18 +17,23 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from unet_paper.arrays import check_border
-from unet_paper.cells import MIN_SIZE, instances
+from unet_paper.arrays import check_array, check_border, resize_image, scaled_size
+from unet_paper.cells import instances
 from unet_paper.datasets.image_sequence import load_image_sequence, load_masks
+from unet_paper.networks.image_settings import ImageSettings, settings_of
 from unet_paper.networks.library import TrainedNetwork, read_network
+from unet_paper.overlap_tile import as_network_input
+from unet_paper.own_images.grey_values import (
+    axis_scales,
+    choose_normalisation,
+    normalised,
+    range_of,
+    scaled_min_size,
+)
 from unet_paper.predict import predict_probability
 from unet_paper.tracking.challenge_format import (
-    mask_name,
-    new_folder,
     refuse_overwriting,
     result_folder,
-    write_map,
-    write_mask,
     write_tracks,
 )
 from unet_paper.tracking.linking import Tracks, link, within_field
@@ -60,12 +65,20 @@ class Method:
     ----------
     threshold : float
         Cell is where its probability is above it, in [0, 1].
-    min_size : int
-        Components of this many px or fewer are dropped, >= 0. Default: the authors' 500.
+    min_size : int, optional
+        Components of this many px or fewer are dropped, >= 0. Default: what the network's card says, at the scale that
+        is used; the authors' 500 without a card.
     border : int
         Cells that lie wholly within this many px of the image's edge are dropped, >= 0.
     scale : float, optional
-        Factor by which images are resized for the network; by default what its card says, 1 for a network in memory.
+        Factor by which images are resized for the network; by default what its card says, 1 for a network without one.
+    pixel_size : float or tuple of float, optional
+        Side of a pixel in µm, or its height and width; images are resized to the pixels that the network knows.
+    diameter : float, optional
+        Of the cells in px; images are resized to the cells that the network knows.
+    normalise : {"percentile", "range", "none"}, optional
+        How grey values come into [0, 1] (`unet_paper.own_images.grey_values.normalised`); by default as the network's
+        card says. Without a card: 8 and 16 bit by their type, floats must be there already.
     rotations, flips
         Averaging over rotated and mirrored versions, as in `unet_paper.predict_probability`.
     tile : int
@@ -77,7 +90,7 @@ class Method:
     """
 
     threshold: float = 0.5
-    min_size: int = MIN_SIZE
+    min_size: int | None = None
     border: int = 0
     scale: float | None = None
     rotations: int = 1
@@ -85,26 +98,69 @@ class Method:
     tile: int = 572
     device: str | None = None
     precision: str = "float32"
+    pixel_size: float | tuple[float, float] | None = None
+    diameter: float | None = None
+    normalise: str | None = None
 
     def segment_each(self, images: Sequence, net: Network, *, progress: bool = True) -> Iterator[Segmented]:
         """Give the cells and the map of one image after the other; parameters as in `segment`."""
-        _check_device(self.device)
-        net, scale = _opened(net, self.scale)
+        net, known = opened(net, scale=self.scale)
         for image in tqdm(images, desc="segmenting", unit="image", disable=not progress):
-            probability = predict_probability(
-                net,
-                image,
-                rotations=self.rotations,
-                flips=self.flips,
-                scale=scale,
-                tile=self.tile,
-                device=self.device,
-                precision=self.precision,
-                progress=False,
-            )[1]
-            check_border(self.border, probability.shape)
-            cells = instances(probability, threshold=self.threshold, min_size=self.min_size, border=self.border)
-            yield Segmented(cells, probability)
+            yield self.segment_one(image, net, known)
+
+    def segment_one(
+        self, image, net: nn.Module, known: ImageSettings | None, *, full: float | None = None
+    ) -> Segmented:
+        """Return the cells and the map of one image.
+
+        Parameters
+        ----------
+        image : array_like
+            (H, W) or (C, H, W).
+        net : UNet
+            The network.
+        known : ImageSettings or None
+            What it expects of images; None where nobody said.
+        full : float, optional
+            Largest grey value that the file's bits can hold.
+        """
+        _check_device(self.device)
+        scales, _ = self.scales(known)
+        image = self.prepared(image, known, full=full)
+        probability = _probability(
+            net,
+            image,
+            scales,
+            rotations=self.rotations,
+            flips=self.flips,
+            standardise=known is not None and known.standardise,
+            tile=self.tile,
+            device=self.device,
+            precision=self.precision,
+        )
+        check_border(self.border, probability.shape)
+        size = scaled_min_size(known or ImageSettings(), scales if known else (1, 1))
+        size = size if self.min_size is None else self.min_size
+        return Segmented(
+            instances(probability, threshold=self.threshold, min_size=size, border=self.border), probability
+        )
+
+    def scales(self, known: ImageSettings | None) -> tuple[tuple[float, float], str]:
+        """Return the factors by which rows and columns are resized, and the reason in words."""
+        size = self.pixel_size
+        pair = (float(size), float(size)) if isinstance(size, int | float) else size
+        return axis_scales(known or ImageSettings(), scale=self.scale, pixel_size=pair, diameter=self.diameter)
+
+    def prepared(self, image, known: ImageSettings | None, *, full: float | None = None):
+        """Return an image in [0, 1] as the network knows it; of a network without a card, as it is."""
+        if known is None and self.normalise is None:
+            return image
+        known, pixels = known or ImageSettings(), check_array(image, name="image", ranks=(2, 3))
+        if pixels.ndim == 3 and len(pixels) > 1:
+            raise ValueError(f"image has {len(pixels)} channels, shape {pixels.shape}; pass one grey image (H, W)")
+        pixels = pixels.reshape(pixels.shape[-2:])
+        how = choose_normalisation(self.normalise, known, range_of(pixels, full=full))
+        return normalised(pixels, how, full=full, black=known.black, white=known.white)
 
 
 def segment(
@@ -112,33 +168,39 @@ def segment(
     net: Network,
     *,
     threshold: float = 0.5,
-    min_size: int = MIN_SIZE,
+    min_size: int | None = None,
     border: int = 0,
     scale: float | None = None,
+    pixel_size: float | tuple[float, float] | None = None,
+    diameter: float | None = None,
+    normalise: str | None = None,
     rotations: int = 1,
     flips: bool = False,
     tile: int = 572,
     device: str | None = None,
     precision: str = "float32",
     progress: bool = True,
-) -> list[np.ndarray]:
+) -> list[np.ndarray] | np.ndarray:
     """Return the cells of every image.
+
+    What the network's card says about its training images (scale, grey values, smallest cell) is followed wherever
+    nothing else is asked for, so that a published network needs no further argument.
 
     Parameters
     ----------
-    images : sequence of array_like
-        N images (H, W) or (C, H, W), any size, uint8, uint16 or float in [0, 1]; an array (N, H, W) is one too.
+    images : sequence of array_like, or array_like
+        N images (H, W), any size and type; an array (N, H, W) is one too. Or a single image (H, W).
     net : UNet, TrainedNetwork, str or path
         The network, or what `unet_paper.load_network` takes.
-    threshold, min_size, border, scale, rotations, flips, tile, device, precision
+    threshold, min_size, border, scale, pixel_size, diameter, normalise, rotations, flips, tile, device, precision
         As in `Method`.
     progress : bool
         Show a progress bar.
 
     Returns
     -------
-    list of numpy.ndarray
-        N label images (H, W) int32: 0 background, 1..n cells.
+    list of numpy.ndarray, or numpy.ndarray
+        N label images (H, W) int32: 0 background, 1..n cells; of a single image, its own.
 
     Raises
     ------
@@ -152,12 +214,17 @@ def segment(
         min_size=min_size,
         border=border,
         scale=scale,
+        pixel_size=pixel_size,
+        diameter=diameter,
+        normalise=normalise,
         rotations=rotations,
         flips=flips,
         tile=tile,
         device=device,
         precision=precision,
     )
+    if isinstance(images, np.ndarray) and images.ndim == 2:
+        return next(method.segment_each([images], net, progress=False)).cells
     return [found.cells for found in method.segment_each(images, net, progress=progress)]
 
 
@@ -167,9 +234,12 @@ def track(
     *,
     divisions: bool = False,
     threshold: float = 0.5,
-    min_size: int = MIN_SIZE,
+    min_size: int | None = None,
     border: int = 0,
     scale: float | None = None,
+    pixel_size: float | tuple[float, float] | None = None,
+    diameter: float | None = None,
+    normalise: str | None = None,
     rotations: int = 1,
     flips: bool = False,
     tile: int = 572,
@@ -189,8 +259,10 @@ def track(
         As in `segment`.
     divisions : bool
         As in `unet_paper.link`.
-    threshold, min_size, border, scale, rotations, flips, tile, device, precision, progress
-        As in `segment`.
+    threshold, min_size, border, scale, pixel_size, diameter, normalise, rotations, flips, tile, device, precision
+        As in `Method`.
+    progress : bool
+        Show a progress bar.
 
     Returns
     -------
@@ -208,6 +280,9 @@ def track(
         threshold=threshold,
         min_size=min_size,
         scale=scale,
+        pixel_size=pixel_size,
+        diameter=diameter,
+        normalise=normalise,
         rotations=rotations,
         flips=flips,
         tile=tile,
@@ -216,44 +291,6 @@ def track(
         progress=progress,
     )
     return within_field(link(cells, divisions=divisions), border)
-
-
-def segment_files(
-    frames: Path, output: Path, net: Network, *, method: Method, probability: bool = False, force: bool = False
-) -> Summary:
-    """Write one mask per image of a folder or stack: all of them, or nothing.
-
-    Parameters
-    ----------
-    frames : pathlib.Path
-        As in `unet_paper.datasets.image_sequence.load_image_sequence`; numbers may be missing.
-    output : pathlib.Path
-        The folder to make: `mask000.tif`, ..., 16 bit, and `probability000.tif`, ... if asked for.
-    net
-        As in `segment`.
-    method : Method
-        How cells are found.
-    probability : bool
-        Write the map of each image too, as float32 TIFF.
-    force : bool
-        Replace the result of an earlier run.
-
-    Raises
-    ------
-    ValueError, OSError
-        What is wrong with frames, network, settings or output; nothing is written then.
-    """
-    count = 0
-    with new_folder(output, force=force) as folder:
-        sequence = load_image_sequence(frames, complete=False)
-        check_border(method.border, sequence.images.shape[1:])
-        for number, found in zip(sequence.frames, method.segment_each(sequence.images, net), strict=True):
-            name = mask_name(number, sequence.frames[-1])
-            write_mask(folder / name, found.cells)
-            if probability:
-                write_map(folder / name.replace("mask", "probability"), found.probability)
-            count += int(found.cells.max())
-    return Summary(output, len(sequence), count)
 
 
 def track_files(
@@ -320,9 +357,41 @@ def _cells_of(frames: Path, net: Network | None, method: Method) -> list[np.ndar
     return [found.cells for found in replace(method, border=0).segment_each(images, net)]
 
 
-def _opened(net: Network, scale: float | None) -> tuple[nn.Module, float]:
-    """Return a network and the scale at which it sees images; its file is read once."""
+def opened(net: Network, *, scale: float | None = None) -> tuple[nn.Module, ImageSettings | None]:
+    """Return a network and what it expects of images; its file is read once.
+
+    Raises
+    ------
+    ValueError
+        If a file does not say at which scale its network sees images, and no `scale` is given.
+    """
     if isinstance(net, nn.Module):
-        return net, 1.0 if scale is None else scale
+        return net, getattr(net, "images", None)
     trained = net if isinstance(net, TrainedNetwork) else read_network(net)
-    return trained.net, trained.scale if scale is None else scale
+    if trained.card is None and scale is None:
+        return trained.net, ImageSettings(scale=trained.scale)  # refused there, by the name of the file
+    return trained.net, settings_of(trained.card)
+
+
+def _probability(
+    net: nn.Module, image, scales: tuple[float, float], *, rotations, flips, standardise, tile, device, precision
+):
+    """Return the map of class 1, (H, W) float32, of an image whose rows and columns are resized by `scales`."""
+    size = np.shape(image)[-2:]
+    square = scales[0] == scales[1]
+    if not square:
+        target = (scaled_size(size, scales[0])[0], scaled_size(size, scales[1])[1])
+        image = resize_image(as_network_input(image), target).clip(0, 1)
+    probability = predict_probability(
+        net,
+        image,
+        rotations=rotations,
+        flips=flips,
+        scale=scales[0] if square else 1.0,
+        standardise=standardise,
+        tile=tile,
+        device=device,
+        precision=precision,
+        progress=False,
+    )
+    return probability[1] if square else resize_image(probability, size)[1].clip(0, 1)
