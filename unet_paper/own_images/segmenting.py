@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from torch import nn
 from tqdm import tqdm
 
-from unet_paper.arrays import check_border
+from unet_paper.arrays import check_border, check_device
 from unet_paper.cells import MIN_SIZE, instances
 from unet_paper.datasets.image_sequence import load_image_sequence, load_masks
 from unet_paper.networks.library import TrainedNetwork, read_network
@@ -25,11 +24,10 @@ from unet_paper.predict import predict_probability
 from unet_paper.tracking.challenge_format import (
     mask_name,
     new_folder,
-    refuse_overwriting,
     result_folder,
     write_map,
     write_mask,
-    write_tracks,
+    write_tracks_into,
 )
 from unet_paper.tracking.linking import Tracks, link, within_field
 
@@ -88,7 +86,7 @@ class Method:
 
     def segment_each(self, images: Sequence, net: Network, *, progress: bool = True) -> Iterator[Segmented]:
         """Give the cells and the map of one image after the other; parameters as in `segment`."""
-        _check_device(self.device)
+        check_device(self.device)
         net, scale = _opened(net, self.scale)
         for image in tqdm(images, desc="segmenting", unit="image", disable=not progress):
             probability = predict_probability(
@@ -243,6 +241,7 @@ def segment_files(
     ValueError, OSError
         What is wrong with frames, network, settings or output; nothing is written then.
     """
+    _refuse_own_input(frames, output)
     count = 0
     with new_folder(output, force=force) as folder:
         sequence = load_image_sequence(frames, complete=False)
@@ -288,27 +287,19 @@ def track_files(
         As in `segment_files`.
     """
     folder = result_folder(frames, output)
-    refuse_overwriting(folder, force=force)
-    tracks = within_field(link(_cells_of(frames, net, method), divisions=divisions), method.border)
-    write_tracks(folder, tracks, force=force)
+    _refuse_own_input(frames, folder)
+    with new_folder(folder, force=force) as unfinished:
+        tracks = within_field(link(_cells_of(frames, net, method), divisions=divisions), method.border)
+        write_tracks_into(unfinished, tracks)
     count = sum(len(np.unique(frame[frame > 0])) for frame in tracks.labels)
     return Summary(folder, len(tracks.labels), count, len(tracks))
 
 
-def _check_device(name: str | None) -> None:
-    """Refuse a device that PyTorch does not know or this machine does not have.
-
-    Raises
-    ------
-    ValueError
-        Naming what to choose.
-    """
-    try:
-        known = torch.device("cpu" if name is None else name)
-    except RuntimeError as error:
-        raise ValueError(f'device is "{name}"; choose cpu or cuda') from error
-    if known.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f'device is "{name}", but PyTorch finds no GPU here; say --device cpu')
+def _refuse_own_input(frames: Path, folder: Path) -> None:
+    """Refuse a result folder that holds the images themselves: replacing it would destroy them."""
+    frames, folder = frames.resolve(), folder.resolve()
+    if folder == frames or folder in frames.parents:
+        raise FileExistsError(f"{folder} holds the images of {frames.name}; name another folder for the result")
 
 
 def _cells_of(frames: Path, net: Network | None, method: Method) -> list[np.ndarray]:
