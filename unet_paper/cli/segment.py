@@ -8,6 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import unet_paper as up
+from unet_paper.messages import plain
 
 FRAMES_HELP = "folder of numbered TIFF or PNG images (t000.tif, t001.tif, ...), or one TIFF stack; grey, 8 or 16 bit"
 NETWORK_HELP = "trained network: em, u373, dic-hela, or a .safetensors file that this program wrote"
@@ -26,7 +27,7 @@ def add_parser(subparsers) -> None:
     parser.add_argument("--network", required=True, metavar="NAME", help=NETWORK_HELP)
     parser.add_argument("--probability", action="store_true", help="also write the map of each image as float32 TIFF")
     add_options(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, stopped=stopped)
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -78,9 +79,15 @@ def run(options: Namespace) -> int:
         probability=options.probability,
         force=options.force,
     )
-    print(f"{written.images} frames, {written.cells} cells, {time.monotonic() - start:.1f} s: {written.folder}")
+    counts = f"{written.images} frames, {written.cells} cells, {time.monotonic() - start:.1f} s"
+    print(plain(f"{counts}: {written.folder}"))
     advise(written.cells, options)
     return 0
+
+
+def stopped(options: Namespace) -> str:
+    """Say what is there after Ctrl-C."""
+    return f"nothing half done was kept, {options.output} is whole, as before; the same command begins anew"
 
 
 def method_of(options: Namespace):
