@@ -18,12 +18,24 @@ import unet_paper
 HOUSE = Path(unet_paper.__file__).parent
 # From the ground to the roof: a module imports only from modules and folders further to the left, or its own folder.
 ORDER = (
-    *("arrays", "files", "compiled", "model", "loss", "cells", "weight_maps", "augmentation", "overlap_tile"),
+    *(
+        "messages",
+        "atomic",
+        "arrays",
+        "files",
+        "compiled",
+        "model",
+        "loss",
+        "cells",
+        "weight_maps",
+        "augmentation",
+        "overlap_tile",
+    ),
     *("datasets", "tracking", "metrics", "training", "predict", "networks", "baselines", "analysis"),
     *("experiments", "own_images", "figures", "cli", "__main__"),
 )
 TOUCH_THE_DISK = (
-    *("files", "datasets", "networks", "tracking.challenge_format", "experiments", "training.checkpoint"),
+    *("atomic", "files", "datasets", "networks", "tracking.challenge_format", "experiments", "training.checkpoint"),
     *("own_images.folder", "cli"),
 )
 KNOW_NO_FILE = ("model", "loss", "weight_maps", "augmentation", "metrics")  # nor what they import, directly or not

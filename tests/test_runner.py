@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from dataclasses import replace
 from multiprocessing import get_context
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from tests.training.tiny import CONFIG
+from unet_paper.atomic import alone
 from unet_paper.cli import main
 from unet_paper.cli.reproduce import format_cost
 from unet_paper.datasets import synthetic_em
@@ -60,6 +62,28 @@ def test_a_run_that_fails_is_named_and_the_others_go_on(place):
     assert failure == "tiny-fold4: the data of fold 4 is damaged (details in tiny-fold4.error.txt)"
     assert "Traceback" in (place.folder / "tiny-fold4.error.txt").read_text()
     assert (place.folder / "tiny-fold0.json").is_file()
+
+
+def test_two_processes_are_never_at_one_run(place):
+    jobs = [Job("tiny", 0, 0), Job("tiny", 1, 0)]
+    with alone(place.folder / ".tiny-fold0", busy="busy"):
+        (failure,) = run_side_by_side(jobs, place, workers=1)
+    assert failure.startswith(f"tiny-fold0: another process is at this run in {place.folder}; wait for it")
+    assert not (place.folder / "tiny-fold0.checkpoint").exists()
+    assert (place.folder / "tiny-fold1.json").is_file()
+    assert run_side_by_side(jobs[:1], place, workers=1) == []
+    assert not list(place.folder.glob(".*"))
+
+
+def test_ctrl_c_is_left_to_the_process_that_started_the_runs(place, monkeypatch):
+    def press_and_go_on(job, place, sender) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        (place.folder / "went on").touch()
+
+    monkeypatch.setattr(runner, "_work", press_and_go_on)
+    assert run_side_by_side([Job("tiny", 0, 0)], place, workers=1) == []
+    assert (place.folder / "went on").exists()
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 def test_what_is_done_costs_nothing_any_more(place):

@@ -1,5 +1,6 @@
 from . import analysis as analysis
 from . import arrays as arrays
+from . import atomic as atomic
 from . import augmentation as augmentation
 from . import baselines as baselines
 from . import cells as cells
@@ -10,6 +11,7 @@ from . import experiments as experiments
 from . import figures as figures
 from . import files as files
 from . import loss as loss
+from . import messages as messages
 from . import metrics as metrics
 from . import model as model
 from . import networks as networks

@@ -113,6 +113,26 @@ def as_ranges(intervals: list[tuple[int, int]], *, limit: int = 5) -> str:
     return f"{text} and {len(intervals) - limit} more" if len(intervals) > limit else text
 
 
+def check_device(device: str | torch.device | None) -> torch.device:
+    """Return the device of that name, the CPU for None, or refuse what this machine does not have.
+
+    Raises
+    ------
+    ValueError
+        If it is neither the CPU nor a GPU that PyTorch finds here; the message says what to choose.
+    """
+    try:
+        known = torch.device("cpu" if device is None else device)
+    except RuntimeError as error:
+        raise ValueError(f'device is "{device}"; choose cpu or cuda') from error
+    if known.type == "cuda" and (known.index or 0) >= (count := torch.cuda.device_count()):
+        there = f"only {count} GPUs here, counted from 0" if count else "no GPU here; say --device cpu"
+        raise ValueError(f'device is "{device}", but PyTorch finds {there}')
+    if known.type not in ("cpu", "cuda") or (known.type == "cpu" and known.index):
+        raise ValueError(f'device is "{device}"; choose cpu or cuda')
+    return known
+
+
 def check_array(array, *, name: str, ranks: tuple[int, ...]) -> np.ndarray:
     """Return `array` as a numpy array, or refuse a wrong rank, an empty array, NaN and infinity.
 

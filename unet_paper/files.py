@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,50 +17,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from unet_paper.atomic import replacing
+
 
 class TensorFileError(ValueError):
     """A file that cannot be used; the message says why."""
-
-
-@contextmanager
-def replacing(path: Path, *, keep: Path | None = None) -> Iterator[Path]:
-    """Give a place beside `path` to write a file to; if all goes well it takes that name, if not it vanishes.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        What to write or to replace; the folder exists.
-    keep : pathlib.Path, optional
-        Where the file that was at `path` goes; without it, it is gone.
-    """
-    unfinished = _beside(path, "part")
-    try:
-        yield unfinished
-        with open(unfinished, "rb+") as file:
-            os.fsync(file.fileno())  # the content is on the disk before the name points to it
-        if keep is not None and path.exists():
-            os.replace(path, keep)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
-@contextmanager
-def replacing_folder(folder: Path) -> Iterator[Path]:
-    """Give an empty folder to write into, which takes the place of `folder` if all goes well, and vanishes if not."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished, replaced = _beside(folder, "part"), _beside(folder, "old")
-    unfinished.mkdir()
-    try:
-        yield unfinished
-        if folder.exists():
-            folder.rename(replaced)
-        unfinished.rename(folder)
-    finally:
-        if replaced.exists() and not folder.exists():
-            replaced.rename(folder)
-        for leftover in (unfinished, replaced):
-            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -147,10 +106,6 @@ def read_metadata(path: Path) -> dict[str, str]:
     """
     with _opened(path) as file:
         return file.metadata() or {}
-
-
-def _beside(path: Path, ending: str) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}.{ending}")
 
 
 @contextmanager

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from unet_paper.arrays import check_choice, check_image, check_scalar
+from unet_paper.arrays import check_choice, check_device, check_image, check_scalar
 from unet_paper.model import PRECISIONS, autocast
 
 Image = TypeVar("Image", np.ndarray, Tensor)
@@ -254,7 +254,7 @@ def evaluating(
 
     It takes a Tensor on any device and returns one on the same device.
     """
-    device = torch.device(device) if device is not None else next(net.parameters()).device
+    device = check_device(device) if device is not None else next(net.parameters()).device
     was_training = net.training
     net.eval().to(device, memory_format=torch.channels_last)
 

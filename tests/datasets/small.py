@@ -57,7 +57,6 @@ def em_registry(volumes: dict[str, np.ndarray], sources: list[dict]) -> dict:
     """Return a registry with one entry, "small", that expects exactly these pixels."""
     entry = {
         "folder": "isbi2012",
-        "keep": list(NAMES),
         "limit_mb": 1,
         "sources": sources,
         "sha256": {name: hashlib.sha256(pixels.tobytes()).hexdigest() for name, pixels in volumes.items()},
@@ -87,7 +86,11 @@ class Server:
         self.files: dict[str, bytes] = {}  # path -> content
         self.dies: dict[str, int] = {}  # path -> how many times the connection breaks in the middle
         self.asked: list[str] = []
+        self.redirects: dict[str, str] = {}  # path -> where it leads
+        self.headers: dict[str, dict[str, str]] = {}  # path -> what else the answer says; without it, its length
+        self.pauses: dict[str, float] = {}  # path -> s between single bytes
         self.address = ""
+        self.stops = threading.Event()
 
     def add(self, path: str, content: bytes, *, dies: int = 0) -> str:
         """Serve `content`, after breaking the connection `dies` times; return the address."""
@@ -104,16 +107,28 @@ def serving() -> Iterator[Server]:
         def do_GET(self) -> None:
             server.asked.append(self.path)
             content = server.files.get(self.path)
+            if self.path in server.redirects:
+                self.send_response(302)
+                self.send_header("Location", server.redirects[self.path])
+                self.end_headers()
+                return
             if content is None:
                 self.send_error(404)
                 return
             self.send_response(200)
-            self.send_header("Content-Length", str(len(content)))
+            for name, value in server.headers.get(self.path, {"Content-Length": str(len(content))}).items():
+                self.send_header(name, value)
             self.end_headers()
             if server.dies[self.path] > 0:
                 server.dies[self.path] -= 1
                 content = content[: len(content) // 2]  # less than announced, then the connection closes
-            self.wfile.write(content)
+            with contextlib.suppress(ConnectionError):  # the client may have had enough
+                for byte in content if self.path in server.pauses else ():
+                    self.wfile.write(bytes([byte]))
+                    if server.stops.wait(server.pauses[self.path]):
+                        return
+                if self.path not in server.pauses:
+                    self.wfile.write(content)
 
         def log_message(self, *_) -> None:
             pass
@@ -123,5 +138,6 @@ def serving() -> Iterator[Server]:
         thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield server
+        server.stops.set()
         listener.shutdown()
         thread.join()

@@ -3,7 +3,6 @@
 import subprocess
 import sys
 
-import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,7 +10,6 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import unet_paper.metrics as metrics
-from unet_paper.compiled import compiled
 from unet_paper.metrics import THRESHOLDS, em_scores
 from unet_paper.metrics.maps import above
 
@@ -136,15 +134,3 @@ def test_importing_the_package_loads_no_compiler():
 def test_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="dice"):
         metrics.dice  # noqa: B018
-
-
-def test_compiles_without_a_folder_for_the_cache(monkeypatch):
-    njit = numba.njit
-
-    def without_folder(*, cache=False, **options):
-        if cache:
-            raise RuntimeError("cannot cache function: no locator available")
-        return njit(**options)
-
-    monkeypatch.setattr(numba, "njit", without_folder)
-    assert compiled(lambda x: x + 1)(2) == 3

@@ -27,11 +27,17 @@ def add_parser(subparsers) -> None:
     parser.add_argument("probability", type=Path, help="TIFF of the same size: probability of cell, floats in [0, 1]")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write all values at all thresholds")
     parser.add_argument("--rescale", action="store_true", help="divide an 8- or 16-bit map by 255 or 65535")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, stopped=stopped)
 
 
 def run(options: Namespace) -> int:
     """Print the table, and write the JSON file where one was asked for."""
+    if options.json is not None:
+        if not options.json.parent.is_dir():
+            raise FileNotFoundError(f"{options.json.parent} is no folder; create it first")
+        up.atomic.check_writable(options.json.parent)
+        if options.json.resolve() in (options.labels.resolve(), options.probability.resolve()):
+            raise ValueError(f"--json would replace {options.json}, which is to be scored; name another file")
     labels = up.datasets.tiff.read_tiff(options.labels, rank=3, fix="pass the annotation as a TIFF stack")
     probability = up.datasets.tiff.read_tiff(options.probability, rank=3, fix="write the map again")
     if probability.dtype.kind in "iu" and not options.rescale:
@@ -44,6 +50,12 @@ def run(options: Namespace) -> int:
     if options.json is not None:
         up.files.write_json(options.json, _as_json(scores))
     return 0
+
+
+def stopped(options: Namespace) -> str:
+    """Say what is there after Ctrl-C."""
+    written = "nothing was" if options.json is None else f"{options.json} was not"
+    return f"{written} written; the same command begins anew"
 
 
 def _format_table(scores) -> str:

@@ -6,6 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 
 import unet_paper as up
+from unet_paper.messages import plain
 
 NAMES = ("isbi2012", "dic-hela", "phc-u373")  # those of datasets/registry.json
 
@@ -16,16 +17,24 @@ def add_parser(subparsers) -> None:
     parser.add_argument("name", choices=NAMES, help="one of %(choices)s", metavar="NAME")
     parser.add_argument("--to", type=Path, metavar="DIR", help="data folder (default: $UNET_PAPER_DATA, else data/)")
     parser.add_argument(
-        "--mirror", action="append", default=[], metavar="URL", help="zip archive to try first: an address or a file"
+        "--mirror", action="append", default=[], metavar="URL", help="zip archive to try first: https://... or a file"
     )
-    parser.set_defaults(run=run)
+    parser.add_argument("--minutes", type=float, default=120, help="give up after this time (default: %(default)s)")
+    parser.set_defaults(run=run, stopped=stopped)
 
 
 def run(options: Namespace) -> int:
     """Download, verify, and say where the data lie and what they may be used for."""
-    entry = up.datasets.fetching.read_registry()[options.name]
+    fetching = up.datasets.fetching
+    entry = fetching.read_registry()[options.name]
     print(entry["title"])
     print(f"Licence: {entry['licence']}")
-    folder = up.datasets.fetching.fetch(options.name, to=options.to, mirrors=tuple(options.mirror))
-    print(f"Complete, pixels verified: {folder}")
+    folder = fetching.fetch(options.name, to=options.to, mirrors=tuple(options.mirror), time_limit=60 * options.minutes)
+    print(plain(folder))
+    print(fetching.verified(folder, entry))
     return 0
+
+
+def stopped(options: Namespace) -> str:
+    """Say what is there after Ctrl-C."""
+    return f"nothing of {options.name} was kept; the same command begins anew"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import unet_paper as up
+from unet_paper.messages import LIMIT, plain
 
 
 def add_parser(subparsers) -> None:
@@ -28,7 +29,7 @@ def add_parser(subparsers) -> None:
     parser.add_argument("--cost", action="store_true", help="only say what the runs would cost here")
     publish = "copy finished records and networks to where the book reads them"
     parser.add_argument("--publish", action="store_true", help=publish)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, stopped=stopped)
 
 
 def run(options: Namespace) -> int:
@@ -45,6 +46,8 @@ def run(options: Namespace) -> int:
     options.output = options.output or repository / "runs"
     if options.publish:
         return publish_all(jobs, options.output)
+    up.arrays.check_device(options.device)
+    up.atomic.check_writable(options.output)
     options.output.mkdir(parents=True, exist_ok=True)
     place = runner.Place(options.output, options.device, options.data)
     workers = options.workers or (runner.default_workers() if options.device == "cpu" else 1)
@@ -53,15 +56,22 @@ def run(options: Namespace) -> int:
         return 0
     failures = runner.run_side_by_side(jobs, place, workers=workers)
     for line in failures:
-        print(f"failed: {line}")
+        print(f"failed: {plain(line, limit=LIMIT)}")
     return 1 if failures else 0
+
+
+def stopped(options: Namespace) -> str:
+    """Say what is there after Ctrl-C."""
+    return (
+        f"finished runs and the last checkpoint of the others are in {options.output}; the same command goes on there"
+    )
 
 
 def publish_all(jobs: Sequence, folder: Path) -> int:
     """Copy the records of finished runs into the book's data and print what was written."""
     for job in jobs:
         for path in up.experiments.publish.publish(job.plan, job.fold, seed=job.seed, runs=folder):
-            print(path)
+            print(plain(path))
     return 0
 
 

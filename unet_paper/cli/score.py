@@ -20,7 +20,7 @@ def add_parser(subparsers) -> None:
     parser.add_argument("reference", metavar="REFERENCE", help="folder of reference masks, named like their images")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="also write the table as comma-separated values")
     parser.add_argument("--unannotated", type=int, metavar="VALUE", help="value of pixels that nobody annotated")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, stopped=stopped)
 
 
 def run(options: Namespace) -> int:
@@ -30,3 +30,9 @@ def run(options: Namespace) -> int:
     if options.csv is not None:
         up.files.write_text(options.csv, up.own_images.scoring.as_csv(scores))
     return 0
+
+
+def stopped(options: Namespace) -> str:
+    """Say what is there after Ctrl-C."""
+    written = "nothing was" if options.csv is None else f"{options.csv} was not"
+    return f"{written} written; the same command begins anew"

@@ -8,6 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import unet_paper as up
+from unet_paper.messages import plain
 
 FRAMES_HELP = "folder of numbered TIFF or PNG images (t000.tif, t001.tif, ...), or one TIFF stack; grey, 8 or 16 bit"
 IMAGES_HELP = "folder, file or pattern of images: TIFF of any kind, PNG, JPEG; any names, sizes may differ"
@@ -34,7 +35,7 @@ def add_parser(subparsers) -> None:
     parser.add_argument("--grey", action="store_true", help="colour images by their brightness (the default for them)")
     parser.add_argument("--frame", type=int, metavar="N", help="only image N of each file, from 0")
     add_options(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, stopped=stopped)
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -108,7 +109,8 @@ def run(options: Namespace) -> int:
         frame=options.frame,
         force=options.force,
     )
-    print(f"{written.images} images, {written.cells} cells, {time.monotonic() - start:.1f} s: {written.folder}")
+    counts = f"{written.images} images, {written.cells} cells, {time.monotonic() - start:.1f} s"
+    print(plain(f"{counts}: {written.folder}"))
     advise(written.cells, options)
     return 0
 
@@ -117,6 +119,11 @@ def pixel_size(text: str) -> float | tuple[float, float]:
     """Return one number, or two that stand with a comma between them."""
     sides = [float(part) for part in text.split(",")]
     return sides[0] if len(sides) == 1 else (sides[0], sides[1])
+
+
+def stopped(options: Namespace) -> str:
+    """Say what is there after Ctrl-C."""
+    return "finished images are kept; the same command goes on where it was"
 
 
 def method_of(options: Namespace):

@@ -7,7 +7,8 @@ from argparse import Namespace
 from pathlib import Path
 
 import unet_paper as up
-from unet_paper.cli.segment import FRAMES_HELP, NETWORK_HELP, add_options, advise, method_of
+from unet_paper.cli.segment import FRAMES_HELP, NETWORK_HELP, add_options, advise, method_of, stopped
+from unet_paper.messages import plain
 
 
 def add_parser(subparsers) -> None:
@@ -35,7 +36,7 @@ def add_parser(subparsers) -> None:
         "--divisions", action="store_true", help="record divisions too: both daughters begin tracks of their own"
     )
     add_options(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, stopped=stopped)
 
 
 def run(options: Namespace) -> int:
@@ -50,7 +51,7 @@ def run(options: Namespace) -> int:
         force=options.force,
     )
     counts = f"{written.images} frames, {written.cells} cells, {written.tracks} tracks"
-    print(f"{counts}, {time.monotonic() - start:.1f} s: {written.folder}")
+    print(plain(f"{counts}, {time.monotonic() - start:.1f} s: {written.folder}"))
     if not options.masks:
         advise(written.cells, options)
     return 0

@@ -37,7 +37,7 @@ def add_parser(subparsers) -> None:
     parser.add_argument("--unannotated", type=int, metavar="VALUE", help="value of mask pixels that nobody annotated")
     parser.add_argument("--seed", type=int, default=0, help="of weights and tiles (default: %(default)s)")
     parser.add_argument("--device", help="cpu, cuda or mps (default: a GPU where there is one)")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, stopped=stopped)
 
 
 def run(options: Namespace) -> int:
@@ -57,3 +57,8 @@ def run(options: Namespace) -> int:
         device=options.device,
     )
     return 0
+
+
+def stopped(options: Namespace) -> str:
+    """Say what is there after Ctrl-C."""
+    return f"{options.output} holds the last checkpoint, if there was one; the same command goes on from there"

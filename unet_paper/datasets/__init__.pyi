@@ -2,6 +2,7 @@ from . import annotation as annotation
 from . import archive as archive
 from . import cell_tracking as cell_tracking
 from . import dataset as dataset
+from . import download as download
 from . import fetching as fetching
 from . import folders as folders
 from . import image_files as image_files

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import stat
 import zipfile
-import zlib
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 MEGABYTE = 2**20
+_ENTRIES = 100_000  # more than any data set has files
+
+
+class ArchiveRefusedError(ValueError):
+    """An archive that would do harm; the message says what is wrong with it."""
 
 
 def unpack(archive: Path, folder: Path, *, limit_mb: float) -> None:
@@ -32,21 +36,27 @@ def unpack(archive: Path, folder: Path, *, limit_mb: float) -> None:
         with zipfile.ZipFile(archive) as opened:
             _refuse_dangerous(opened.infolist(), limit_mb=limit_mb)
             opened.extractall(folder)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-        raise ValueError(f"{archive.name} is no complete zip archive ({error})") from error
+    except ArchiveRefusedError:
+        raise
+    except Exception as error:  # zipfile and the decoders below it raise classes of many kinds
+        raise ValueError(f"{archive.name} is no complete zip archive ({error or type(error).__name__})") from error
 
 
 def _refuse_dangerous(entries: list[zipfile.ZipInfo], *, limit_mb: float) -> None:
+    if len(entries) > _ENTRIES:
+        raise ArchiveRefusedError(f"archive refused: it has {len(entries)} entries, at most {_ENTRIES} are expected")
     for entry in entries:
         if _leads_outside(entry.filename):
-            raise ValueError(f"archive refused: its entry {entry.filename!r} leads outside of the target folder")
+            raise ArchiveRefusedError(
+                f"archive refused: its entry {entry.filename!r} leads outside of the target folder"
+            )
         if stat.S_ISLNK(entry.external_attr >> 16):
-            raise ValueError(f"archive refused: its entry {entry.filename!r} is a link, not a file")
+            raise ArchiveRefusedError(f"archive refused: its entry {entry.filename!r} is a link, not a file")
         if entry.flag_bits & 1:
-            raise ValueError(f"archive refused: its entry {entry.filename!r} is encrypted")
+            raise ArchiveRefusedError(f"archive refused: its entry {entry.filename!r} is encrypted")
     total_mb = sum(entry.file_size for entry in entries) / MEGABYTE
     if total_mb > limit_mb:
-        raise ValueError(f"archive refused: it unpacks to {total_mb:.0f} MiB, at most {limit_mb} are expected")
+        raise ArchiveRefusedError(f"archive refused: it unpacks to {total_mb:.0f} MiB, at most {limit_mb} are expected")
 
 
 def _leads_outside(name: str) -> bool:

@@ -6,23 +6,25 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
+import time
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import imagecodecs
 import numpy as np
-import pooch
 import tifffile
 from tqdm import tqdm
 
 from unet_paper.arrays import check_choice
+from unet_paper.atomic import remove_leftovers, work_folder
 from unet_paper.datasets.archive import MEGABYTE, unpack
+from unet_paper.datasets.download import Limits, download
 from unet_paper.datasets.folders import data_roots
 from unet_paper.datasets.tiff import read_tiff
 
-TIMEOUT = 30  # s without a byte from the server
+TIME_LIMIT = 2 * 3600  # s for everything
 RETRIES = 2  # how often a broken download starts again before the next source is tried
 Entry = dict[str, Any]  # one data set of registry.json
 
@@ -39,12 +41,14 @@ def fetch(
     mirrors: tuple[str, ...] = (),
     registry: dict[str, Entry] | None = None,
     retries: int | None = None,
+    time_limit: float = TIME_LIMIT,
     progress: bool = True,
 ) -> Path:
     """Download one data set, verify its pixels, and put it where the loaders look.
 
     Everything happens in a temporary folder beside the target, which one rename then puts in place: there is never half
-    a data set. A source that fails (no connection, truncated, other pixels) gives way to the next.
+    a data set. A source that fails (no connection, truncated, too large, too slow, other pixels) gives way to the next.
+    Only files whose checksum is known are kept; whatever else an archive holds is not.
 
     Parameters
     ----------
@@ -53,11 +57,13 @@ def fetch(
     to : path, optional
         Data folder; without it ``$UNET_PAPER_DATA``, else the repository's `data/`, or the user's cache folder.
     mirrors : tuple of str
-        Addresses, or paths on this machine, of zip archives to try first. Verified like every other source.
+        Addresses (https), or paths on this machine, of zip archives to try first. Verified like every other source.
     registry : dict, optional
         What to fetch from where, in the form of `registry.json`.
     retries : int, optional
         How often a broken download starts again from the beginning, before the next source is tried; `RETRIES` if None.
+    time_limit : float
+        Seconds, > 0, after which it gives up. Each source has an equal share of the time that is left.
     progress : bool
         Show progress bars on standard error.
 
@@ -70,6 +76,8 @@ def fetch(
     ------
     ValueError
         If the name is unknown, or the folder exists and holds other pixels.
+    FileExistsError
+        If another process fetches the same.
     OSError
         If no source worked (the message says why for each) or the disk is too full.
     """
@@ -78,73 +86,109 @@ def fetch(
     check_choice(name, registry, name="name")
     entry, root = registry[name], Path(to) if to is not None else data_roots()[0]
     target = root / entry["folder"]
+    remove_leftovers(root, ".fetching-*")
     if target.exists():
         return _confirm(target, entry)
     _refuse_full_disk(root, entry["limit_mb"])
     sources = [{"archive": address} for address in mirrors] + entry["sources"]
-    reasons = []
-    for source in sources:
-        with tempfile.TemporaryDirectory(prefix=".fetching-", dir=root) as work:
+    reasons, ends = [], time.monotonic() + time_limit
+    busy = f"another process is fetching {name} into {root}; wait for it"
+    for left, source in zip(range(len(sources), 0, -1), sources, strict=True):
+        share = max(0.0, ends - time.monotonic()) / left
+        limits = Limits(
+            size=int(entry["limit_mb"] * MEGABYTE),
+            ends=time.monotonic() + share,
+            hosts=tuple(entry.get("redirects", ())),
+            retries=retries,
+        )
+        with work_folder(root / f".fetching-{name}", busy=busy) as work:
             try:
-                ready = _obtain(source, entry, Path(work), retries=retries, progress=progress)
+                ready = _obtain(source, entry, work, limits, progress=progress)
             except (ValueError, OSError) as error:
                 reasons.append(f"{_address(source)}: {error}")
             else:
                 target.parent.mkdir(parents=True, exist_ok=True)
-                os.replace(ready, target)
+                os.rename(ready, target)  # refuses what has come there meanwhile
                 return target
     raise OSError(f"{name} could not be fetched; " + "; ".join(reasons))
 
 
-def pixels_sha256(folder: Path, pattern: str) -> str:
-    """Return the sha256 of the pixels of all files that match, in the order of their names, whatever their encoding.
+def verified(folder: Path, entry: Entry) -> str:
+    """Return the sentence that says exactly which files of a fetched data set were compared with their checksums.
 
     Parameters
     ----------
     folder : pathlib.Path
-        Folder of a data set.
-    pattern : str
-        One TIFF stack, ``"train-volume.tif"``, or many single images, ``"01/t*.tif"``.
+        What `fetch` returned.
+    entry : dict
+        The data set in the registry.
+    """
+    known = {path for pattern in entry["sha256"] for path in matching(folder, pattern, entry)}
+    others = {path for path in folder.rglob("*") if path.is_file()} - known
+    counts = [f"{pattern} ({len(matching(folder, pattern, entry))})" for pattern in entry["sha256"]]
+    unknown = f"{len(others)} other files there were not" if others else "there is no other file there"
+    return f"Compared with the sha256 in the registry: {', '.join(counts)}; {unknown}."
+
+
+def matching(folder: Path, pattern: str, entry: Entry) -> list[Path]:
+    """Return the files of a data set that a checksum of the registry is for, by name.
+
+    These are all that fit the pattern, or, where the registry names some under ``"only"``, just those.
+    """
+    names = entry.get("only", {}).get(pattern)
+    return sorted(path for path in folder.glob(pattern) if names is None or path.name in names)
+
+
+def pixels_sha256(paths: Sequence[Path]) -> str:
+    """Return the sha256 of the pixels of TIFF files, one after the other, whatever their encoding; of text, its bytes.
+
+    Parameters
+    ----------
+    paths : sequence of pathlib.Path
+        One TIFF stack or one text, or many single images.
 
     Raises
     ------
     ValueError
-        If nothing matches or a file is damaged.
+        If a file is damaged.
     """
-    paths = sorted(folder.glob(pattern))
-    if not paths:
-        raise ValueError(f"holds no {pattern}")
     digest = hashlib.sha256()
     for path in paths:
-        pixels = read_tiff(path, rank=2 if "*" in pattern else 3, fix="download it again")
-        digest.update(np.ascontiguousarray(pixels))
+        if path.suffix == ".txt":
+            digest.update(path.read_bytes())
+        else:
+            rank = 3 if len(paths) == 1 else 2
+            digest.update(np.ascontiguousarray(read_tiff(path, rank=rank, fix="download it again")))
     return digest.hexdigest()
 
 
-def verify_pixels(folder: Path, expected: dict[str, str]) -> None:
-    """Refuse a folder whose pixels are not the expected ones.
+def verify_pixels(folder: Path, entry: Entry) -> None:
+    """Refuse a folder whose pixels are not those of the registry.
 
     Parameters
     ----------
     folder : pathlib.Path
         Folder of a data set.
-    expected : dict
-        File pattern -> sha256 of the pixels, see `pixels_sha256`.
+    entry : dict
+        The data set in the registry; ``"sha256"`` holds file pattern -> checksum, see `pixels_sha256`.
 
     Raises
     ------
     ValueError
         If files are missing or damaged, or a checksum differs.
     """
-    for pattern, wanted in expected.items():
-        found = pixels_sha256(folder, pattern)
+    for pattern, wanted in entry["sha256"].items():
+        paths = matching(folder, pattern, entry)
+        if not paths:
+            raise ValueError(f"holds no {pattern}")
+        found = pixels_sha256(paths)
         if found != wanted:
             raise ValueError(f"the pixels of {pattern} are not the published ones (sha256 {found}, expected {wanted})")
 
 
 def _confirm(target: Path, entry: Entry) -> Path:
     try:
-        verify_pixels(target, entry["sha256"])
+        verify_pixels(target, entry)
     except ValueError as error:
         raise ValueError(f"{target} exists, but {error}; move it away and fetch again") from error
     return target
@@ -157,31 +201,26 @@ def _refuse_full_disk(root: Path, limit_mb: float) -> None:
         raise OSError(f"{root} has {free_mb:.0f} MiB free, needs up to {2 * limit_mb:.0f}; choose another folder: --to")
 
 
-def _obtain(source: dict, entry: Entry, work: Path, *, retries: int, progress: bool) -> Path:
-    """Bring one source into the folder `work`; return a folder that holds just the data set, verified."""
+def _obtain(source: dict, entry: Entry, work: Path, limits: Limits, *, progress: bool) -> Path:
+    """Bring one source into the folder `work`; return a folder that holds just what was verified."""
     if "archive" in source:
-        archive = _download(source["archive"], work, retries=retries, progress=progress)
+        archive = _local_or_downloaded(source["archive"], work, limits, progress=progress)
         unpack(archive, work / "unpacked", limit_mb=entry["limit_mb"])
         found = _find_top(work / "unpacked", list(entry["sha256"]))
     else:
-        found = _assemble(source, work, retries=retries, progress=progress)
-    verify_pixels(found, entry["sha256"])
+        found = _assemble(source, work, limits, progress=progress)
+    verify_pixels(found, entry)
     ready = work / "ready"
-    ready.mkdir()
-    for name in entry["keep"]:
-        if (found / name).exists():
-            os.replace(found / name, ready / name)
+    for path in [path for pattern in entry["sha256"] for path in matching(found, pattern, entry)]:
+        place = ready / path.relative_to(found)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(path, place)
     return ready
 
 
-def _download(address: str, folder: Path, *, retries: int, progress: bool) -> Path:
-    """Return the path of the file behind `address`, downloaded in full into `folder` (or found on this machine)."""
-    if Path(address).is_file():
-        return Path(address)
-    name = address.rsplit("/", 1)[-1] or "download"
-    pooch.get_logger().setLevel("WARNING")  # its progress bar is enough
-    store = pooch.create(folder, base_url="", registry={name: None}, urls={name: address}, retry_if_failed=retries)
-    return Path(store.fetch(name, downloader=pooch.HTTPDownloader(progressbar=progress, timeout=TIMEOUT)))
+def _local_or_downloaded(address: str, folder: Path, limits: Limits, *, progress: bool) -> Path:
+    """Return the path of the file behind `address`, on this machine or downloaded in full into `folder`."""
+    return Path(address) if Path(address).is_file() else download(address, folder, limits, progress=progress)
 
 
 def _find_top(folder: Path, patterns: list[str]) -> Path:
@@ -193,7 +232,7 @@ def _find_top(folder: Path, patterns: list[str]) -> Path:
     raise ValueError(f"the archive does not hold {', '.join(patterns)}")
 
 
-def _assemble(source: dict, work: Path, *, retries: int, progress: bool) -> Path:
+def _assemble(source: dict, work: Path, limits: Limits, *, progress: bool) -> Path:
     """Build TIFF stacks from single images on the web, numbered from 0."""
     folder, count = work / "assembled", source["count"]
     folder.mkdir()
@@ -202,7 +241,7 @@ def _assemble(source: dict, work: Path, *, retries: int, progress: bool) -> Path
             images = []
             for number in range(count):
                 place = work / Path(name).stem
-                images.append(_decode(_download(address.format(number=number), place, retries=retries, progress=False)))
+                images.append(_decode(download(address.format(number=number), place, limits, progress=False)))
                 bar.update()
             tifffile.imwrite(folder / name, np.stack(images), photometric="minisblack")
     return folder

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from unet_paper.atomic import replacing
 from unet_paper.datasets.folders import repository
 from unet_paper.experiments.plan import Experiment
 from unet_paper.experiments.record import record_path, results_folder
@@ -44,10 +45,15 @@ def publish(experiment: Experiment, fold: int, *, seed: int = 0, runs: Path, res
     if not source.is_file():
         raise FileNotFoundError(f"{source} does not exist; run the fold before you publish it")
     results.mkdir(parents=True, exist_ok=True)
-    written = [Path(shutil.copy(source, results))]
+    written = [_copied(source, results / source.name)]
     if experiment.published and (fold, seed) == (experiment.folds[0], 0):
         network = results.parent / "models" / f"{experiment.task}.safetensors"
         network.parent.mkdir(exist_ok=True)
-        shutil.copy(source.with_suffix(".safetensors"), network)
-        written += [network, write_card(network)]
+        written += [_copied(source.with_suffix(".safetensors"), network), write_card(network)]
     return written
+
+
+def _copied(source: Path, target: Path) -> Path:
+    with replacing(target) as unfinished:
+        shutil.copyfile(source, unfinished)
+    return target

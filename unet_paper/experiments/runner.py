@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ import torch
 from tqdm import tqdm
 
 from unet_paper.analysis.timing import prepared_step, step_seconds
+from unet_paper.atomic import alone
 from unet_paper.experiments.plan import EXPERIMENTS, Experiment, load_fold
 from unet_paper.experiments.record import run_name
 from unet_paper.experiments.run import run_fold
@@ -177,7 +179,7 @@ def _start(position: int, job: Job, place: Place) -> tuple:
     context = get_context("spawn")  # a fresh process: it reads `ENVIRONMENT`
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_work, args=(job, place, sender), daemon=True)
-    with _environment(ENVIRONMENT):
+    with _environment(ENVIRONMENT), _ctrl_c_held_back():
         process.start()
     sender.close()  # the other process holds it now: when that ends, the receiver knows
     bar = tqdm(total=job.plan.config.steps, desc=job.name, unit="step", position=position)
@@ -208,21 +210,36 @@ def _work(job: Job, place: Place, sender) -> None:
         sender.send((len(history.loss), history.loss[-1] if history.loss else math.nan, None))
 
     try:
-        run_fold(
-            job.plan,
-            job.fold,
-            seed=job.seed,
-            results=place.folder,
-            networks=place.folder,
-            device=torch.device(place.device),
-            root=place.root,
-            progress=False,
-            on_report=report,
-        )
+        busy = f"another process is at this run in {place.folder}; wait for it"
+        with alone(place.folder / f".{job.name}", busy=busy):
+            run_fold(
+                job.plan,
+                job.fold,
+                seed=job.seed,
+                results=place.folder,
+                networks=place.folder,
+                device=torch.device(place.device),
+                root=place.root,
+                progress=False,
+                on_report=report,
+            )
     except (ValueError, TypeError, OSError, RuntimeError, MemoryError) as error:
         (place.folder / f"{job.name}.error.txt").write_text(traceback.format_exc())
         sender.send((0, math.nan, f"{error} (details in {job.name}.error.txt)"))
         raise SystemExit(1) from None
+
+
+@contextmanager
+def _ctrl_c_held_back() -> Iterator[None]:
+    """Hold Ctrl-C back for a while; processes that start meanwhile never hear of it: only this one ends, and ends them.
+
+    A terminal sends it to all of them, and each would print where it was.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import textwrap
 
+from unet_paper.messages import plain
 from unet_paper.model import UNet
 
 ENTRIES = ("name", "task", "scale", "data", "licence", "command", "scores")  # what every card must have
@@ -48,13 +49,18 @@ def check_card(card: dict) -> str:
     Raises
     ------
     ValueError
-        If an entry is missing, the scale is not a number above 0, or a value is not plain JSON (NaN is not).
+        If an entry is missing, the scale is not a number above 0, scores are no dictionary, another entry is no text,
+        or a value is not plain JSON (NaN is not).
     """
     if missing := [name for name in ENTRIES if name not in card]:
         raise ValueError(f"the card lacks {', '.join(missing)}; it needs {', '.join(ENTRIES)}")
     scale = card["scale"]
     if not isinstance(scale, int | float) or not 0 < scale < float("inf"):
         raise ValueError(f"the card's scale is {scale!r}; needs a number above 0 (1: images at their own size)")
+    if wrong := [name for name in ENTRIES if name not in ("scale", "scores") and not isinstance(card[name], str)]:
+        raise ValueError(f"the card's {wrong[0]} is {card[wrong[0]]!r}; needs text")
+    if not isinstance(card["scores"], dict):
+        raise ValueError(f"the card's scores are {card['scores']!r}; needs a dictionary of name and value")
     try:
         return json.dumps(card, allow_nan=False)
     except (TypeError, ValueError) as error:
@@ -74,9 +80,15 @@ def card_text(card: dict, net: UNet, *, file: str, sha256: str) -> str:
         Name of the network's file.
     sha256 : str
         Checksum of that file.
+
+    Raises
+    ------
+    ValueError
+        As `check_card`: cards come with files of others.
     """
+    check_card(card)
     sections = (
-        f"# `{file}`: a trained U-Net\n",
+        f"# `{_code(file)}`: a trained U-Net\n",
         _facts(card, net, sha256),
         _use(card, file),
         _scores(card),
@@ -113,9 +125,10 @@ def _training(card: dict) -> str:
 
 
 def _use(card: dict, file: str) -> str:
-    name, scale = file.removesuffix(".safetensors"), card["scale"]
     if "images" in card:  # it was trained on own images, whose grey values and sizes the network carries with it
-        return OWN_USE.format(file=file)
+        return OWN_USE.format(file=plain(file))
+    quoted = plain(json.dumps(file.removesuffix(".safetensors"), ensure_ascii=False))
+    scale = card["scale"]
     size = "at their own size" if scale == 1 else f"resized by {scale:g}; `predict_probability` does it, there and back"
     return f"""\
 ## How to use it
@@ -123,7 +136,7 @@ def _use(card: dict, file: str) -> str:
 ```python
 from unet_paper import load_network, predict_probability
 
-net = load_network("{name}")
+net = load_network({quoted})
 probability = predict_probability(net, image, scale={scale:g})[1]  # (H, W) in [0, 1]: how probable a cell is
 ```
 
@@ -146,7 +159,9 @@ def _scores(card: dict) -> str:
 def _looks(card: dict) -> str:
     """Say what had been looked at before these scores; nothing for a network of which the book knows nothing."""
     looked = card.get("looked_at") or EARLIER_LOOKS.get(card["name"])
-    return f"## What had been looked at before\n\n{textwrap.fill(looked, 118)}\n" if looked else ""
+    if not looked:
+        return ""
+    return f"## What had been looked at before\n\n{textwrap.fill(_cell(looked).replace('```', ''), 118)}\n"
 
 
 def _numbers(entry: dict) -> dict:
@@ -158,15 +173,25 @@ def _value(score) -> str:
 
 
 def _origin(card: dict) -> str:
-    text = f"## How it was made\n\nThis file:\n\n```\n{card['command']}\n```\n"
+    text = f"## How it was made\n\nThis file:\n\n```\n{_code(card['command'])}\n```\n"
     if "full_size_command" not in card:
         return text
-    return text + f"\nThe network at the paper's full size:\n\n```\n{card['full_size_command']}\n```\n"
+    return text + f"\nThe network at the paper's full size:\n\n```\n{_code(card['full_size_command'])}\n```\n"
 
 
 def _table(head: tuple, rows: list[tuple]) -> str:
     lines = [head, ("---",) * len(head), *rows]
-    return "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines)
+    return "".join(f"| {' | '.join(map(_cell, line))} |\n" for line in lines)
+
+
+def _cell(value: object) -> str:
+    """Return a value for a table: its own bars and tags are text, not columns and HTML."""
+    return plain(value).replace("|", "\\|").replace("<", "&lt;")
+
+
+def _code(value: object) -> str:
+    """Return a value for between marks of code, which it cannot end."""
+    return plain(value).replace("`", "'")
 
 
 OWN_USE = """\

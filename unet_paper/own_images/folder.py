@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
-from unet_paper.files import replacing, write_json, write_text
+from unet_paper.atomic import replacing
+from unet_paper.files import write_json, write_text
 
 LARGEST = 2**16 - 1
 

@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from torch import nn
 from tqdm import tqdm
 
-from unet_paper.arrays import check_array, check_border, resize_image, scaled_size
+from unet_paper.arrays import check_array, check_border, check_device, resize_image, scaled_size
 from unet_paper.cells import instances
 from unet_paper.datasets.image_sequence import load_image_sequence, load_masks
 from unet_paper.networks.image_settings import ImageSettings, settings_of
@@ -32,9 +31,9 @@ from unet_paper.own_images.grey_values import (
 )
 from unet_paper.predict import predict_probability
 from unet_paper.tracking.challenge_format import (
-    refuse_overwriting,
+    new_folder,
     result_folder,
-    write_tracks,
+    write_tracks_into,
 )
 from unet_paper.tracking.linking import Tracks, link, within_field
 
@@ -124,7 +123,7 @@ class Method:
         full : float, optional
             Largest grey value that the file's bits can hold.
         """
-        _check_device(self.device)
+        check_device(self.device)
         scales, _ = self.scales(known)
         image = self.prepared(image, known, full=full)
         probability = _probability(
@@ -325,27 +324,19 @@ def track_files(
         As in `segment_files`.
     """
     folder = result_folder(frames, output)
-    refuse_overwriting(folder, force=force)
-    tracks = within_field(link(_cells_of(frames, net, method), divisions=divisions), method.border)
-    write_tracks(folder, tracks, force=force)
+    _refuse_own_input(frames, folder)
+    with new_folder(folder, force=force) as unfinished:
+        tracks = within_field(link(_cells_of(frames, net, method), divisions=divisions), method.border)
+        write_tracks_into(unfinished, tracks)
     count = sum(len(np.unique(frame[frame > 0])) for frame in tracks.labels)
     return Summary(folder, len(tracks.labels), count, len(tracks))
 
 
-def _check_device(name: str | None) -> None:
-    """Refuse a device that PyTorch does not know or this machine does not have.
-
-    Raises
-    ------
-    ValueError
-        Naming what to choose.
-    """
-    try:
-        known = torch.device("cpu" if name is None else name)
-    except RuntimeError as error:
-        raise ValueError(f'device is "{name}"; choose cpu or cuda') from error
-    if known.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f'device is "{name}", but PyTorch finds no GPU here; say --device cpu')
+def _refuse_own_input(frames: Path, folder: Path) -> None:
+    """Refuse a result folder that holds the images themselves: replacing it would destroy them."""
+    frames, folder = frames.resolve(), folder.resolve()
+    if folder == frames or folder in frames.parents:
+        raise FileExistsError(f"{folder} holds the images of {frames.name}; name another folder for the result")
 
 
 def _cells_of(frames: Path, net: Network | None, method: Method) -> list[np.ndarray]:

@@ -21,8 +21,8 @@ import numpy as np
 import tifffile
 
 from unet_paper.arrays import check_labels, short
+from unet_paper.atomic import replacing_folder
 from unet_paper.datasets.image_sequence import numbered_files, read_stack, refuse_gaps
-from unet_paper.files import replacing_folder
 from unet_paper.tracking.linking import Tracks, check_tracks
 
 LARGEST = np.iinfo(np.uint16).max
@@ -54,12 +54,17 @@ def write_tracks(folder: str | os.PathLike, tracks: Tracks, *, force: bool = Fal
     FileExistsError
         If the folder is not empty; with `force`, if it holds anything but a result.
     """
-    check_tracks(tracks)
     with new_folder(folder, force=force) as unfinished:
-        for time, labels in enumerate(tracks.labels):
-            write_mask(unfinished / mask_name(time, len(tracks.labels) - 1), labels)
-        np.savetxt(unfinished / "res_track.txt", tracks.table, fmt="%d")
+        write_tracks_into(unfinished, tracks)
     return Path(folder)
+
+
+def write_tracks_into(folder: Path, tracks: Tracks) -> None:
+    """Write masks and table into an empty folder, such as `new_folder` gives; errors as `write_tracks`."""
+    check_tracks(tracks)
+    for time, labels in enumerate(tracks.labels):
+        write_mask(folder / mask_name(time, len(tracks.labels) - 1), labels)
+    np.savetxt(folder / "res_track.txt", tracks.table, fmt="%d")
 
 
 def read_tracks(folder: str | os.PathLike) -> Tracks:
@@ -135,10 +140,16 @@ def result_folder(frames: Path, output: Path) -> Path:
 
 @contextmanager
 def new_folder(folder: str | os.PathLike, *, force: bool = False) -> Iterator[Path]:
-    """Give a folder to write into, which takes its place under `folder` if all goes well, and vanishes if not."""
+    """Give a folder to write into, which takes its place under `folder` if all goes well, and vanishes if not.
+
+    Raises
+    ------
+    FileExistsError
+        As `refuse_overwriting`; if another run writes the same folder; or if something came into it meanwhile: that is
+        left alone, and the message says where the result is.
+    """
     folder = Path(folder).resolve()
-    refuse_overwriting(folder, force=force)
-    with replacing_folder(folder) as unfinished:
+    with replacing_folder(folder, check=lambda: refuse_overwriting(folder, force=force)) as unfinished:
         yield unfinished
 
 
@@ -152,10 +163,10 @@ def refuse_overwriting(folder: Path, *, force: bool) -> None:
     """
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(f"{folder} is a file; name a folder for the result")
-    there = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+    there = sorted(folder.iterdir()) if folder.exists() else []
     if there and not force:
-        raise FileExistsError(f"{folder} is not empty ({there[0]}, ...); name another folder, or say --force")
-    foreign = [name for name in there if not re.fullmatch(OURS, name)]
+        raise FileExistsError(f"{folder} is not empty ({there[0].name}, ...); name another folder, or say --force")
+    foreign = [path.name for path in there if not path.is_file() or not re.fullmatch(OURS, path.name)]
     if foreign:
         raise FileExistsError(f"{folder} holds {foreign[0]}, which is no result; name another folder")
 

@@ -16,6 +16,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from unet_paper.arrays import check_device
+
 
 @dataclass(frozen=True)
 class Processes:
@@ -90,7 +92,7 @@ def processes(net: nn.Module, device: torch.device | str | None) -> Iterator[Pro
 
 def _choose_device(net: nn.Module, device: torch.device | str | None, launched: bool) -> torch.device:
     if device is not None:
-        return torch.device(device)
+        return check_device(device)
     if launched and torch.cuda.is_available():
         return torch.device("cuda", int(os.environ["LOCAL_RANK"]))
     return next(net.parameters()).device
