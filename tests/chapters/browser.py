@@ -69,11 +69,11 @@ def violations(page: Page) -> Iterator[str]:
     """Name what axe-core finds on an open page, in both themes and at both widths."""
     page.add_script_tag(path=AXE)
     options = {"runOnly": {"type": "tag", "values": TAGS}, "resultTypes": ["violations"]}
-    for theme in THEMES:
-        page.emulate_media(color_scheme=theme)
-        for width in WIDTHS:
-            page.set_viewport_size({"width": width, "height": 900})
-            page.wait_for_timeout(SETTLED)
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_timeout(SETTLED)
+        for theme in THEMES:
+            page.emulate_media(color_scheme=theme)
             for broken in page.evaluate("options => axe.run(options)", options)["violations"]:
                 for node in broken["nodes"]:
                     yield f"{theme} {width} px, {broken['id']}: {node['html'][:160]}"
