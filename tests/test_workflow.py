@@ -35,7 +35,8 @@ def test_the_workflow_is_valid():
 
 
 @pytest.mark.parametrize(
-    ("part", "wrong"), [("runs-on:", "run-on:"), ("needs: test", "needs: 3"), ("steps:", "step:"), ("push:", "pushed:")]
+    ("part", "wrong"),
+    [("runs-on:", "run-on:"), ("needs: test", "needs: 3"), ("steps:", "step:"), ("  push:", "  pushed:")],
 )
 def test_the_linter_notices_a_wrong_word(tmp_path, part, wrong):
     broken = tmp_path / "book.yml"
