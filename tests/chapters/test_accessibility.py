@@ -19,7 +19,7 @@ BROKEN = (
 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # not longer: its event loop would be in the way of the chapters' kernels
 def page() -> Iterator[Page]:
     with sync_playwright() as playwright, launch(playwright) as browser:
         yield browser.new_page()
