@@ -25,7 +25,7 @@ class Sharing(LoadScopeScheduling):
 def execution_of(nodeid: str) -> str:
     """Return what a test shares with others: the whole book, a chapter, or nothing."""
     file, _, test = nodeid.partition("::")
-    if file.endswith("test_book_as_built.py") or "full_run" in test:
+    if file.endswith(("test_book_as_built.py", "test_accessibility.py")) or "full_run" in test:
         return WHOLE
     chapter = Path(file).stem.removeprefix("test_")
     return chapter if "tests/chapters/" in file and (BOOK / f"{chapter}.md").exists() else nodeid

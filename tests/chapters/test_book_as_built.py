@@ -13,6 +13,7 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup
 from harness import BOOK, ROOT, chapters
+from notebooks import plain_markdown, read_book
 
 pytestmark = pytest.mark.book
 
@@ -124,3 +125,26 @@ def test_search_finds_words_of_the_book(built_book):
 def test_the_book_is_small_enough_to_send(built_book):
     size = sum(path.stat().st_size for path in built_book.html.rglob("*") if path.is_file())
     assert size <= 25e6
+
+
+def test_numbers_of_figures_tables_and_equations_are_those_of_the_notebooks(built_book):
+    book, shown = read_book(ROOT), {}
+    for name in book.titles:
+        soup = page(built_book.html / "book" / f"{name}.html")
+        captions = soup.select(".caption-number")
+        shown |= {caption.find_parent(id=True)["id"]: caption.get_text().strip() for caption in captions}
+        equations = soup.select(".eqno")
+        shown |= {
+            sign.find_parent(id=True)["id"].removeprefix("equation-"): sign.get_text()[1:-2] for sign in equations
+        }
+    expected = {label: number for label, number in book.numbers.items() if not number.startswith("Exercise")}
+    assert {label: shown.get(label) for label in expected} == expected
+
+
+def test_sources_are_cited_as_in_the_notebooks(built_book):
+    soup, book = page(built_book.html / "book" / "introduction.html"), read_book(ROOT)
+    shown = {link.get_text() for link in soup.select(".bibtex-citation a")}
+    sources = set(re.findall(r"\{cite\}`(\w+)`", (BOOK / "introduction.md").read_text()))
+    assert sources
+    written = {key: plain_markdown(f"{{cite}}`{key}`", book, {}) for key in sources}  # "[[who, year](address)]"
+    assert {re.search(r"\[+([^]]*)\]", text)[1] for text in written.values()} <= shown
