@@ -35,8 +35,8 @@ def check_choice(value: str, choices: Iterable[str], *, name: str) -> str:
         If it is none of them.
     """
     choices = tuple(choices)
-    if value not in choices:
-        raise ValueError(f"{name} is {value!r}; choose one of {', '.join(map(repr, choices))}")
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{name} is {short(repr(value))}; choose one of {', '.join(map(repr, choices))}")
     return value
 
 

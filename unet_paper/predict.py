@@ -90,8 +90,9 @@ def predict_probability(
     image = as_network_input(image)
     check_request(net, image, tile=tile, precision=precision)
     size = image.shape[1:]
+    resized = scaled_size(size, scale)
     if scale != 1:
-        image = resize_image(image, scaled_size(size, scale))
+        image = resize_image(image, resized)
     if standardise:
         image = standardised(image)
     views = [(360 * k / rotations, flip) for flip in (False, True)[: 1 + flips] for k in range(rotations)]
