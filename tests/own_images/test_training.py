@@ -149,3 +149,26 @@ def test_a_cell_that_the_edge_cuts_does_not_say_how_small_cells_are():
     cells = disc(100, 17, at=(50, 50)) + 2 * disc(100, 17, at=(0, 99))
     examples = [example("a", cells), example("b", cells)]
     assert make_plan(examples).images.min_size == disc(100, 17, at=(50, 50)).sum() // 2
+
+
+def test_an_interrupted_run_goes_on_with_its_plan_and_its_steps(folders, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    def run(**options):
+        return up.train_on_folder(
+            *(folders / name for name in ("images", "masks", "out")), masks_of_all=False, progress=False, **options
+        )
+
+    monkeypatch.setattr(learning, "measure_step", lambda *_, **__: (0.25, "float32"))
+    with monkeypatch.context() as patch:
+        patch.setattr(learning, "judge", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run(steps=2)
+    assert not (folders / "out/network.safetensors").exists()
+    monkeypatch.setattr(learning, "measure_step", interrupt)  # the speed is not measured again
+    said = []
+    trained = run(steps=2, say=said.append)
+    assert "going on with it" in said[0]
+    assert len(trained.history.loss) == 2
+    assert (folders / "out/network.safetensors").exists()

@@ -54,7 +54,7 @@ class Outputs:
 
 
 class Job(NamedTuple):
-    """One image of a file, the name of its result, and the grey values when they are read."""
+    """One image of a file, by its number, and the name of its result."""
 
     file: ImageFile
     frame: int
