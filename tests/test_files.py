@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from unet_paper.files import replacing, replacing_folder, sha256_of, write_json
+from unet_paper.atomic import replacing, replacing_folder
+from unet_paper.files import sha256_of, write_json
 
 
 def fill_file(path: Path, text: str, *, fail: bool) -> None:
@@ -37,7 +38,7 @@ def test_the_file_before_is_kept_where_asked(tmp_path):
 
 
 def fill(folder: Path, text: str, *, fail: bool) -> None:
-    with replacing_folder(folder) as unfinished:
+    with replacing_folder(folder, check=lambda: None) as unfinished:
         (unfinished / "file").write_text(text)
         if fail:
             raise OSError("the disk is full")

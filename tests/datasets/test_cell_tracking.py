@@ -162,7 +162,7 @@ def test_cell_frames_are_synthetic_where_absent(tmp_path, name, sequence, shape)
 @pytest.mark.parametrize("name", ["dic-hela", "phc-u373"])
 def test_real_pixels(name):
     entry = read_registry()[name]
-    verify_pixels(REAL / entry["folder"], entry["sha256"])
+    verify_pixels(REAL / entry["folder"], entry)
 
 
 @needs_sequences
