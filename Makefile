@@ -12,7 +12,7 @@ WORKERS ?= -n 2 -p tests.workers --no-loadscope-reorder
 # Tests of chapters of a line or two, which read no data: once is enough
 ANY_DATA := --ignore tests/chapters/test_strict_build.py --ignore tests/chapters/test_execution.py
 
-.PHONY: help book test notebooks lint bench mutate gpu lock clean
+.PHONY: help book test notebooks lab lint bench mutate gpu lock clean
 
 book: $(READY)
 	@$(RUN) book/build.py html
@@ -22,8 +22,16 @@ test: $(READY) lint
 	@echo "Once more without the challenge data: every chapter on synthetic images"
 	@UNET_PAPER_DATA=tests/no_data $(RUN) -m pytest $(WORKERS) tests/chapters -m "not whole_book" $(ANY_DATA)
 
-notebooks: $(READY)  ## execute the chapters and write the paired notebooks beside them
+notebooks: $(READY)  ## execute the chapters and write the notebooks beside them
 	@$(RUN) book/build.py notebooks
+
+# JupyterLab comes into the environment with the first call; its kernel is the environment's own.
+lab: $(VENV)/.lab
+	@$(RUN) -m jupyterlab book/intro.ipynb
+
+$(VENV)/.lab: $(READY)
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --editable ".[lab]"
+	@touch $(VENV)/.lab
 
 lint: $(READY)
 	@$(VENV)/bin/ruff check .
@@ -65,6 +73,7 @@ help:
 	@echo "make book       environment, all new or changed chapters executed, pages in _build/html"
 	@echo "make test       environment, every check (lint, unit tests, chapters, notebooks, strict build)"
 	@echo "make notebooks  book/*.ipynb written anew from an execution"
+	@echo "make lab        JupyterLab, its kernel and the chapters"
 	@echo "make bench      the benchmark table (to record it: see book/benchmarks.md)"
 	@echo "make mutate     mistakes made on purpose: does a check notice each? (minutes)"
 	@echo "make gpu        the measurements and full-size runs that need a GPU, into runs/"

@@ -20,6 +20,7 @@ import jupytext
 import nbformat
 from execution import Failure, execute_chapters
 from jupyter_cache import get_cache
+from notebooks import glued_texts, read_book, readable
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT_ONLY = ("text/", "application/papermill.record/text/")  # pictures would make every commit large
@@ -100,18 +101,18 @@ def fingerprint(source: Path) -> str:
 
 
 def write_notebooks(book: Path, cache: Path, folder: Path) -> None:
-    """Write the notebook of each chapter with code to `folder`: its cells, with the text outputs of the last build."""
-    executed = get_cache(cache)
+    """Write the notebook of each chapter with code to `folder`: text that plain Jupyter shows, cells, text outputs."""
+    executed, references = get_cache(cache), read_book(book.parent)
     for chapter in coded_chapters(book):
         _, run = executed.merge_match_into_notebook(jupytext.read(chapter))
-        nbformat.write(reproducible(run), folder / f"{chapter.stem}.ipynb")
+        plain = readable(reproducible(run), references, glued_texts(run))
+        nbformat.write(plain, folder / f"{chapter.stem}.ipynb")
 
 
 def reproducible(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """Keep of an executed notebook what changes only when its cells or its results do."""
     notebook.metadata.pop("language_info", None)  # the version of Python
-    for number, cell in enumerate(notebook.cells):
-        cell.id = f"cell-{number}"
+    for cell in notebook.cells:
         cell.metadata.pop("execution", None)  # the time of day
         if cell.cell_type == "code":
             cell.outputs = [text_only(output) for output in cell.outputs if output.get("name") != "stderr"]

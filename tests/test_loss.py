@@ -69,6 +69,15 @@ def test_ignored_pixels_count_for_nothing_whatever_their_weight(example, reducti
 
 
 @pytest.mark.parametrize("reduction", ["sum", "mean", "weighted_mean"])
+def test_a_weight_that_is_no_number_counts_for_nothing_where_ignored(example, reduction):
+    scores, target, weight = example
+    target[0, 1, 0] = IGNORE
+    expected = weighted_cross_entropy(scores, target, weight, reduction=reduction)
+    weight[0, 1, 0] = torch.nan
+    assert weighted_cross_entropy(scores, target, weight, reduction=reduction) == expected
+
+
+@pytest.mark.parametrize("reduction", ["sum", "mean", "weighted_mean"])
 def test_nothing_annotated_costs_zero_and_pulls_nowhere(reduction):
     scores = torch.randn(1, 2, 3, 3, generator=torch.Generator().manual_seed(0), requires_grad=True)
     target = torch.full((1, 3, 3), IGNORE)
@@ -121,6 +130,11 @@ def test_large_scores_stay_finite():
         ({"weight": torch.ones(4, 4)}, ValueError, r"weight has shape \(4, 4\).*\(1, 4, 4\)"),
         ({"target": torch.zeros(1, 4, 4)}, TypeError, r"target has dtype torch.float32.*target.long"),
         ({"weight": torch.ones(1, 4, 4, dtype=torch.int32)}, TypeError, r"weight has dtype torch.int32.*weight.float"),
+        ({"target": torch.full((1, 4, 4), 2)}, ValueError, r"target holds the class 2; these scores know 0 to 1"),
+        ({"target": torch.full((1, 4, 4), 255, dtype=torch.uint8)}, ValueError, "target holds the class 255"),
+        ({"target": torch.full((1, 4, 4), -2)}, ValueError, "target holds the class -2"),
+        ({"weight": torch.full((1, 4, 4), torch.nan)}, ValueError, "weight holds nan at an annotated pixel"),
+        ({"weight": torch.full((1, 4, 4), -1.0)}, ValueError, "weight holds -1 at an annotated pixel"),
         ({"reduction": "none"}, ValueError, r"reduction is 'none'; choose one of .*'mean'"),
     ],
 )

@@ -209,3 +209,16 @@ def test_release_variant_agrees_with_opencvs_caffe_reader(tmp_path, base_channel
         ours = net(torch.from_numpy(image)).numpy()
     assert ours.std() > 0.1
     np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"base_channels": 2.0}, r"base_channels is 2\.0 \(float\); pass a whole number"),
+        ({"depth": "4"}, "depth is '4' .*; pass a whole number"),
+        ({"dropout": True}, "dropout is True .*; pass a number"),
+    ],
+)
+def test_settings_of_another_type_are_refused(settings, message):
+    with pytest.raises(TypeError, match=message):
+        UNet(**settings)

@@ -45,6 +45,27 @@ def smooth_image(height: int, width: int) -> np.ndarray:
     return ((smooth - smooth.min()) / np.ptp(smooth)).astype(np.float32)
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"flips": 2}, "flips is 2 .*; pass True or False"),
+        ({"standardise": 1}, "standardise is 1 .*; pass True or False"),
+        ({"rotations": 2.5}, r"rotations is 2\.5 .*; pass a whole number"),
+        ({"tile": 32.0}, r"tile is 32\.0 .*; pass a whole number"),
+    ],
+)
+def test_settings_of_another_type_are_refused(settings, message):
+    with pytest.raises(TypeError, match=message):
+        predict_probability(Pixelwise(), np.zeros((4, 4)), **settings)
+
+
+def test_floats_outside_0_1_are_refused_but_standardising_may_leave_them():
+    image = np.random.default_rng(0).random((9, 9))
+    with pytest.raises(ValueError, match=r"outside \[0, 1\]; divide 8-bit grey values by 255"):
+        predict_probability(Pixelwise(), 255 * image)
+    assert predict_probability(Pixelwise(), image, standardise=True).shape == (2, 9, 9)
+
+
 def test_one_rotation_is_the_softmax_of_the_scores():
     probability = predict_probability(Pixelwise(), np.array([[0.0, 1.0]], dtype=np.float32))
     assert probability[1] == pytest.approx(np.array([[0.5, 1 / (1 + np.exp(-6))]]))

@@ -7,8 +7,10 @@ image, labels or probabilities sends them through here, so the same mistake give
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -16,6 +18,11 @@ from torch.nn.functional import interpolate
 
 IGNORE = -1  # label of a pixel that nobody annotated: it gets loss weight 0
 FULL_RANGE = {"uint8": 255, "uint16": 65535}  # grey value that becomes 1.0
+_SMALL_PART = 0.25  # of a type's range: 12 and 14 bits stored in 16 stay below it, the challenges' images do not
+
+_LARGEST_FLOAT = float(np.finfo(np.float64).max)
+_Scalar = bool | int | float | str
+TYPES = {kind.__name__: kind for kind in (bool, int, float, str)}  # by name, as annotations of a dataclass are text
 
 
 def check_choice(value: str, choices: Iterable[str], *, name: str) -> str:
@@ -30,6 +37,79 @@ def check_choice(value: str, choices: Iterable[str], *, name: str) -> str:
     if value not in choices:
         raise ValueError(f"{name} is {value!r}; choose one of {', '.join(map(repr, choices))}")
     return value
+
+
+def check_scalar(value, kind: type, *, name: str) -> _Scalar:
+    """Return a setting as Python's own `kind`, so that it can be compared, printed and written as JSON.
+
+    Parameters
+    ----------
+    value : object
+        Also a NumPy scalar; a whole number is a float too, but neither is a boolean a number nor the reverse.
+    kind : {bool, int, float, str}
+        What the setting must be.
+    name : str
+        What the message calls it.
+
+    Raises
+    ------
+    TypeError
+        If it is something else; the message names the value.
+    ValueError
+        If it is a whole number that no float can hold, where a float is wanted.
+    """
+    plain = value.item() if isinstance(value, np.generic) else value
+    if isinstance(plain, kind) and (kind is bool or not isinstance(plain, bool)):
+        return plain
+    if kind is float and isinstance(plain, int) and not isinstance(plain, bool):
+        if abs(plain) > _LARGEST_FLOAT:
+            raise ValueError(f"{name} is {short(repr(value))}, too large for a float; pass at most {_LARGEST_FLOAT:g}")
+        return plain
+    wanted = {bool: "True or False", int: "a whole number (int)", float: "a number", str: "text (str)"}[kind]
+    raise TypeError(f"{name} is {short(repr(value))} ({type(value).__name__}); pass {wanted}")
+
+
+def short(text: str, *, limit: int = 80) -> str:
+    """Return `text`, or what of its beginning fits into `limit` characters: values in messages may be of any length."""
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."
+
+
+def check_border(border: int, size: tuple[int, int]) -> None:
+    """Refuse a border that is no whole number, negative, or leaves nothing of images of `size` (H, W) px.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming what is allowed.
+    """
+    largest = (min(size) - 1) // 2
+    if not 0 <= check_scalar(border, int, name="border") <= largest:
+        raise ValueError(f"border is {border} px; frames of {size[0]} x {size[1]} px allow 0 to {largest}")
+
+
+def gaps(numbers: Iterable[int], *, first: int, last: int) -> list[tuple[int, int]]:
+    """Return the intervals of `first` to `last` that ascending `numbers` within them leave out, both ends included.
+
+    What is listed are ends, never the numbers between them: a forged table may speak of two thousand million frames.
+    """
+    known = [first - 1, *(int(number) for number in numbers), last + 1]
+    return [(before + 1, after - 1) for before, after in pairwise(known) if after - before > 1]
+
+
+def runs(numbers: Iterable[int]) -> list[tuple[int, int]]:
+    """Return ascending numbers as intervals, both ends included."""
+    numbers = [int(number) for number in numbers]
+    if not numbers:
+        return []
+    between = gaps(numbers, first=numbers[0], last=numbers[-1])
+    starts, ends = [after + 1 for _, after in between], [before - 1 for before, _ in between]
+    return list(zip([numbers[0], *starts], [*ends, numbers[-1]], strict=True))
+
+
+def as_ranges(intervals: list[tuple[int, int]], *, limit: int = 5) -> str:
+    """Write intervals as people do, 2-4, 8; behind the first few only how many there are."""
+    text = ", ".join(f"{low}-{high}" if low < high else f"{low}" for low, high in intervals[:limit])
+    return f"{text} and {len(intervals) - limit} more" if len(intervals) > limit else text
 
 
 def check_array(array, *, name: str, ranks: tuple[int, ...]) -> np.ndarray:
@@ -118,6 +198,7 @@ def scaled_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
     ValueError
         If `scale` is not a finite number above 0.
     """
+    check_scalar(scale, float, name="scale")
     if not (scale > 0 and math.isfinite(scale)):
         raise ValueError(f"scale is {scale}; needs a factor above 0, for example 0.5 for half the size")
     return tuple(max(1, round(side * scale)) for side in size)
@@ -162,6 +243,118 @@ def unit_range(pixels: np.ndarray, *, name: str) -> np.ndarray:
     if full is None:
         raise ValueError(f"{name} holds {pixels.dtype} grey values; save it as uint8 or uint16")
     return pixels.astype(np.float32) / np.float32(full)
+
+
+def check_image(image, *, name: str = "image", ranks: tuple[int, ...] = (2, 3)) -> np.ndarray:
+    """Return an image that a user gave as float32 in [0, 1]: the one door for grey values.
+
+    Only what comes from outside passes here. Images that are standardised for the network leave [0, 1] on purpose;
+    they are made of checked ones.
+
+    Parameters
+    ----------
+    image : array_like
+        uint8 is divided by 255, uint16 by 65535; floats must lie in [0, 1].
+    name : str
+        What the message calls it.
+    ranks : tuple of int
+        The allowed numbers of dimensions.
+
+    Returns
+    -------
+    numpy.ndarray
+        Same shape, float32.
+
+    Raises
+    ------
+    TypeError
+        If the dtype is none of these.
+    ValueError
+        If floats leave [0, 1]; the message says how to bring them there (also all that `check_array` refuses).
+
+    Warns
+    -----
+    UserWarning
+        If less than a quarter of the type's range is used, as by 12 bits stored in 16: the network would see black.
+    """
+    image = check_array(image, name=name, ranks=ranks)
+    warn_of_small_range(image[None], name=name)
+    return _in_unit_range(image, name=name)
+
+
+def check_images(images, *, name: str = "images") -> np.ndarray:
+    """Return images (N, H, W) that a user gave as float32 in [0, 1]; the range is looked at in every image.
+
+    Parameters
+    ----------
+    images : array_like
+        As in `check_image`: an array, or a sequence of N arrays of one size and dtype.
+    name : str
+        What the message calls them.
+
+    Returns
+    -------
+    numpy.ndarray
+        (N, H, W) float32.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `check_image`, or if the images differ in size or dtype.
+    """
+    images = check_array(_stacked(images, name=name), name=name, ranks=(3,))
+    warn_of_small_range(images, name=name)
+    return _in_unit_range(images, name=name)
+
+
+def _stacked(images, *, name: str):
+    """Return a sequence of arrays as one; stacking would lift the grey values of other types without a word."""
+    if not isinstance(images, list | tuple):
+        return images
+    arrays = [np.asarray(image) for image in images]
+    for number, image in enumerate(arrays):
+        if (image.shape, image.dtype) != (arrays[0].shape, arrays[0].dtype):
+            here, there = (f"{array.shape} px {array.dtype}" for array in (image, arrays[0]))
+            raise ValueError(f"{name}[{number}] is {here}, {name}[0] is {there}; all must be alike: convert them first")
+    return np.asarray(arrays)
+
+
+def _in_unit_range(image: np.ndarray, *, name: str) -> np.ndarray:
+    if image.dtype.kind != "f":
+        if str(image.dtype) not in FULL_RANGE:
+            raise TypeError(f"{name} has dtype {image.dtype}; convert it to uint8, uint16 or a float in [0, 1]")
+        return unit_range(image, name=name)
+    low, high = image.min(), image.max()
+    if low < 0 or high > 1:
+        raise ValueError(
+            f"{name} holds values from {low:g} to {high:g}, outside [0, 1]; divide 8-bit grey values by 255 and 16-bit "
+            f"ones by 65535, or map others by ({name} - low) / (high - low)"
+        )
+    return image.astype(np.float32, copy=False)
+
+
+def warn_of_small_range(images: np.ndarray, *, name: str) -> None:
+    """Warn of integer images (N, ...) of which one uses less than `_SMALL_PART` of its type's range.
+
+    Warns
+    -----
+    UserWarning
+        With the grey values that are used, as in "0-4095 of 65535": 12 bits stored in 16 look black to a network.
+    """
+    full = FULL_RANGE.get(str(images.dtype))
+    if full is None:
+        return
+    low, high = (extreme(axis=tuple(range(1, images.ndim))).astype(int) for extreme in (images.min, images.max))
+    small = np.flatnonzero(high - low < _SMALL_PART * full)
+    if len(small):
+        first = small[0]
+        which = f" in {len(small)} of {len(images)} images, first in number {first}" if len(images) > 1 else ""
+        warnings.warn(
+            f"{name} uses the grey values {low[first]}-{high[first]} of {full}{which}: the network sees little "
+            "contrast. If the camera has fewer bits than the file, divide by its own largest value (12 bits: 4095) and "
+            "pass floats in [0, 1]",
+            stacklevel=2,
+        )
 
 
 def check_probability(probability, *, ranks: tuple[int, ...]) -> np.ndarray:

@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unet_paper.arrays import check_choice
+from unet_paper.arrays import TYPES, check_choice, check_scalar
 
 INTERPOLATIONS = ("bicubic", "bilinear", "nearest")
 SMALLEST = 3  # px; the least that can be mirrored by 2 px, as the bicubic kernel needs
@@ -70,6 +70,9 @@ class Augmentation:
     image_interpolation: str = "bicubic"
 
     def __post_init__(self):
+        for field in fields(self):
+            value = check_scalar(getattr(self, field.name), TYPES[field.type], name=field.name)
+            object.__setattr__(self, field.name, value)
         for name in ("shift", "rotation", "grey_value", "elastic_std"):
             value = getattr(self, name)
             if not (value >= 0 and math.isfinite(value)):

@@ -15,7 +15,7 @@ import numpy as np
 import skimage
 from scipy import ndimage
 
-from unet_paper.arrays import IGNORE, check_labels, check_probability
+from unet_paper.arrays import IGNORE, check_border, check_labels, check_probability, check_scalar
 
 MIN_SIZE = 500  # px; the authors' release drops components that are not larger
 FIELD_BORDER = 50  # px; what the challenge leaves out on every side of both data sets of Table 2
@@ -108,7 +108,7 @@ def watershed_instances(
     Vincent, Soille 1991, doi:10.1109/34.87344.
     """
     # Departure: cells are cut by their shape, after the network, not by what it learned.
-    if not depth > 0:
+    if not check_scalar(depth, float, name="depth") > 0:
         raise ValueError(f"depth is {depth}; needs a distance above 0 px, e.g. 5")
     foreground = _cell_probability(probability) > _checked_threshold(threshold)
     # A frame of background first: a cell that the image's edge cuts off is not deepest at the edge.
@@ -130,7 +130,7 @@ def _cell_probability(probability) -> np.ndarray:
 
 
 def _checked_threshold(threshold: float) -> float:
-    if not 0 <= threshold <= 1:
+    if not 0 <= check_scalar(threshold, float, name="threshold") <= 1:
         raise ValueError(f"threshold is {threshold}; a probability is between 0 and 1, usual is 0.5")
     return threshold
 
@@ -152,8 +152,9 @@ def _maximum_of_each(values: np.ndarray, labels: np.ndarray, count: int) -> np.n
 
 def _kept(labels: np.ndarray, *, min_size: int, border: int) -> np.ndarray:
     """Drop small cells and those outside of the field of interest; number the others 1..n."""
-    if min_size < 0 or border < 0:
-        raise ValueError(f"min_size is {min_size}, border is {border}; both are px, 0 or more")
+    if not check_scalar(min_size, float, name="min_size") >= 0:
+        raise ValueError(f"min_size is {min_size} px; needs 0 or more")
+    check_border(border, labels.shape)
     keep = np.bincount(labels.ravel()) > min_size
     keep &= np.bincount(_inside(labels, border).ravel(), minlength=len(keep)) > 0
     keep[0] = False

@@ -13,7 +13,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from unet_paper.arrays import check_choice
+from unet_paper.arrays import check_choice, check_scalar
 
 VARIANTS = ("paper", "release")
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}  # in which convolutions may run
@@ -85,6 +85,8 @@ class UNet(nn.Module):
 
     Raises
     ------
+    TypeError
+        If a count is no whole number, or `dropout` no number.
     ValueError
         If a count is below 1, `dropout` is outside [0, 1) or `variant` is unknown.
     """
@@ -100,9 +102,15 @@ class UNet(nn.Module):
         variant: str = "paper",
     ):
         super().__init__()
-        _check_settings(in_channels, num_classes, base_channels, depth, dropout, variant)
+        in_channels, num_classes, base_channels, depth = _checked_counts(
+            in_channels=in_channels, num_classes=num_classes, base_channels=base_channels, depth=depth
+        )
+        dropout = check_scalar(dropout, float, name="dropout")
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout is {dropout}; needs a probability in [0, 1)")
         self.in_channels, self.num_classes = in_channels, num_classes
-        self.base_channels, self.depth, self.variant = base_channels, depth, variant
+        self.base_channels, self.depth = base_channels, depth
+        self.variant = check_choice(variant, VARIANTS, name="variant")
 
         widths = [base_channels * 2**level for level in range(depth + 1)]  # 64, 128, 256, 512, 1024
         self.down = nn.ModuleList(
@@ -245,11 +253,10 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
     return torch.autocast(device.type, PRECISIONS[precision], enabled=precision != "float32")
 
 
-def _check_settings(in_channels, num_classes, base_channels, depth, dropout, variant) -> None:
-    counts = {"in_channels": in_channels, "num_classes": num_classes, "base_channels": base_channels, "depth": depth}
-    for name, count in counts.items():
+def _checked_counts(**counts: int) -> list[int]:
+    """Return counts of at least 1 as Python's own numbers, in their order."""
+    plain = {name: check_scalar(count, int, name=name) for name, count in counts.items()}
+    for name, count in plain.items():
         if count < 1:
             raise ValueError(f"{name} is {count}; needs at least 1")
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout is {dropout}; needs a probability in [0, 1)")
-    check_choice(variant, VARIANTS, name="variant")
+    return list(plain.values())

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from unet_paper.arrays import FULL_RANGE, check_array, check_choice, unit_range
+from unet_paper.arrays import check_choice, check_image, check_scalar
 from unet_paper.model import PRECISIONS, autocast
 
 Image = TypeVar("Image", np.ndarray, Tensor)
@@ -128,7 +128,7 @@ def as_network_input(image) -> np.ndarray:
     Parameters
     ----------
     image : array_like
-        (H, W) or (C, H, W). uint8 is divided by 255, uint16 by 65535; floats pass unchanged and should lie in [0, 1].
+        (H, W) or (C, H, W). uint8 is divided by 255, uint16 by 65535; floats in [0, 1] pass unchanged.
 
     Returns
     -------
@@ -140,16 +140,10 @@ def as_network_input(image) -> np.ndarray:
     TypeError
         If the dtype is none of these.
     ValueError
-        If the rank is wrong, the image is empty, or it holds NaN or infinity.
+        If the rank is wrong, the image is empty, or it holds NaN or values outside [0, 1].
     """
-    image = check_array(image, name="image", ranks=(2, 3))
-    if image.dtype.kind == "f":
-        scaled = image.astype(np.float32)
-    elif str(image.dtype) in FULL_RANGE:
-        scaled = unit_range(image, name="image")
-    else:
-        raise TypeError(f"image has dtype {image.dtype}; convert it to uint8, uint16 or a float in [0, 1]")
-    return np.ascontiguousarray(scaled if scaled.ndim == 3 else scaled[None])
+    image = check_image(image)
+    return np.array(image if image.ndim == 3 else image[None], order="C")  # a copy: PyTorch warns of read-only arrays
 
 
 def predict_scores(
@@ -188,24 +182,39 @@ def predict_scores(
     Raises
     ------
     ValueError
-        If the image is empty, of wrong rank, not finite, has other channels than the network, or `tile` is not legal.
+        If the image is empty, of wrong rank, not in [0, 1], has other channels than the network, or `tile` is not
+        legal.
     TypeError
-        If the image's dtype is not one of the above.
+        If the image's dtype is not one of the above, or `tile` is no whole number.
 
     References
     ----------
     Section 2 and Fig. 2 of doi:10.1007/978-3-319-24574-4_28.
     """
     image = as_network_input(image)
-    check_request(net, image, precision=precision)
+    return scores_of_input(net, image, tile=tile, device=device, precision=precision, progress=progress)
+
+
+def scores_of_input(
+    net: nn.Module,
+    image: np.ndarray,
+    *,
+    tile: int,
+    device: str | torch.device | None = None,
+    precision: str,
+    progress: bool,
+) -> np.ndarray:
+    """Return what `predict_scores` does for an image (C, H, W) float32 that passed its door: it may be standardised."""
+    check_request(net, image, tile=tile, precision=precision)
     with evaluating(net, device=device, precision=precision) as evaluate:
-        return tiled_scores(net, evaluate, torch.from_numpy(image), tile=tile, progress=progress).numpy()
+        return tiled_scores(net, evaluate, torch.from_numpy(image), tile=int(tile), progress=progress).numpy()
 
 
-def check_request(net: nn.Module, image: np.ndarray, *, precision: str) -> None:
-    """Refuse an image (C, H, W) with other channels than the network's, and a precision that there is not."""
+def check_request(net: nn.Module, image: np.ndarray, *, tile: int, precision: str) -> None:
+    """Refuse an image (C, H, W) with other channels than the network's, a `tile` or a precision that there is not."""
     if image.shape[0] != net.in_channels:
         raise ValueError(f"image has {image.shape[0]} channels; this network takes {net.in_channels}")
+    check_scalar(tile, int, name="tile")
     check_choice(precision, PRECISIONS, name="precision")
 
 

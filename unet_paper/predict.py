@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from scipy.special import softmax
 from torch import Tensor, nn
 
-from unet_paper.arrays import resize_image, scaled_size
+from unet_paper.arrays import check_scalar, resize_image, scaled_size
 from unet_paper.overlap_tile import as_network_input, check_request, evaluating, tiled_scores
 
 Size = tuple[int, int]
@@ -79,11 +79,13 @@ def predict_probability(
     ------
     ValueError
         If `rotations` is below 1 or `scale` not above 0 (also all that `unet_paper.predict_scores` refuses).
+    TypeError
+        If `rotations` is no whole number, or `flips` or `standardise` is neither True nor False.
     """
-    if rotations < 1:
-        raise ValueError(f"rotations is {rotations}; needs at least 1 (1 is the image alone)")
+    _check_views(rotations, flips)
+    check_scalar(standardise, bool, name="standardise")
     image = as_network_input(image)
-    check_request(net, image, precision=precision)
+    check_request(net, image, tile=tile, precision=precision)
     size = image.shape[1:]
     if scale != 1:
         image = resize_image(image, scaled_size(size, scale))
@@ -129,6 +131,19 @@ def cell_maps(
     how = {"rotations": rotations, "flips": flips, "scale": scale, "standardise": standardise}
     how |= {"tile": tile, "device": device, "precision": precision, "progress": False}
     return np.stack([predict_probability(net, image, **how)[1] for image in images])
+
+
+def _check_views(rotations: int, flips: bool) -> None:
+    """Refuse versions of an image that there are not: fewer than one rotation, or flips that are a number.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming what to pass.
+    """
+    if check_scalar(rotations, int, name="rotations") < 1:
+        raise ValueError(f"rotations is {rotations}; needs at least 1 (1 is the image alone)")
+    check_scalar(flips, bool, name="flips")
 
 
 def standardised(image: np.ndarray) -> np.ndarray:

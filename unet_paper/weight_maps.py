@@ -18,7 +18,7 @@ import math
 import numpy as np
 from scipy import ndimage
 
-from unet_paper.arrays import IGNORE, check_labels, check_same_shape
+from unet_paper.arrays import IGNORE, check_labels, check_same_shape, check_scalar
 from unet_paper.compiled import compiled
 
 NEGLIGIBLE = 1e-6  # a border term below this is left out: 1/10 of the promised accuracy at w0 = 10
@@ -63,6 +63,10 @@ def weight_map(
         If `labels` is not a label image, `w0` is negative or `sigma` is not above 0.
     """
     labels = check_labels(labels)
+    for name, value in {"w0": w0, "sigma": sigma}.items():
+        check_scalar(value, float, name=name)
+    for name, value in {"balance": balance, "inside_cells": inside_cells}.items():
+        check_scalar(value, bool, name=name)
     if not (w0 >= 0 and math.isfinite(w0)):
         raise ValueError(f"w0 is {w0}; needs a finite number of at least 0")
     if not (sigma > 0 and math.isfinite(sigma)):

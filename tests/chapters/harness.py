@@ -14,6 +14,7 @@ import jupytext
 import nbformat
 import papermill
 from nbformat import NotebookNode
+from notebooks import glued_texts, plain_text
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
@@ -41,14 +42,11 @@ def run_quickly(name: str, folder: Path) -> Glued:
 
 def glued_values(notebook: NotebookNode) -> Glued:
     """Return the numbers that an executed chapter put into its prose with `glue`, by name."""
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    glued = [output for cell in code for output in cell.outputs if "scrapbook" in output.get("metadata", {})]
-    return {output.metadata.scrapbook.name: plain_value(output.data) for output in glued}
+    return {name: plain_value(text) for name, text in glued_texts(notebook).items()}
 
 
-def plain_value(data: dict[str, str]) -> Any:
-    """Return the number or text behind one glued output."""
-    text = next(value for kind, value in data.items() if kind.endswith("text/plain"))
+def plain_value(text: str) -> Any:
+    """Return the number or text behind the text of one glued output."""
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):  # a glued figure or table, which has no literal form
@@ -77,7 +75,7 @@ class Build:
     def full_run(self, name: str) -> Glued:
         """Return what chapter NAME glued when it ran with its own, full parameters."""
         glued = json.loads((self.executed / f"{name}.glue.json").read_text())
-        return {key: plain_value(output["data"]) for key, output in glued.items()}
+        return {key: plain_value(plain_text(output["data"])) for key, output in glued.items()}
 
 
 def build_book(source: Path, output: Path) -> Build:

@@ -1,4 +1,4 @@
-"""The notebook beside each chapter: the same cells, small, and its outputs are what a fresh run gives."""
+"""The notebook beside each chapter: its text written out, its cells, small, and outputs that a fresh run gives."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import re
 import jupytext
 import nbformat
 import pytest
-from harness import BOOK, FAST, chapters, compare_outputs
+from harness import BOOK, FAST, ROOT, chapters, compare_outputs
+from notebooks import glued_texts, read_book, readable
 
 pytestmark = pytest.mark.book
 CHECKED = "nbval-check-output"
@@ -22,12 +23,38 @@ def checked_cells(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode
     return [cell for cell in notebook.cells if CHECKED in cell.metadata.get("tags", [])]
 
 
-@pytest.mark.parametrize("name", chapters())
-def test_notebook_has_the_cells_of_its_chapter(name):
-    def content(notebook):
-        return [(cell.cell_type, cell.source, cell.metadata) for cell in notebook.cells]
+def content(notebook: nbformat.NotebookNode) -> list[tuple]:
+    return [(cell.cell_type, cell.source, cell.metadata) for cell in notebook.cells]
 
-    assert content(notebook_of(name)) == content(jupytext.read(BOOK / f"{name}.md")), "run `make notebooks`"
+
+def written_anew(name: str) -> nbformat.NotebookNode:
+    """Return the chapter's text with the values that its committed notebook keeps."""
+    return readable(jupytext.read(BOOK / f"{name}.md"), read_book(ROOT), glued_texts(notebook_of(name)))
+
+
+@pytest.mark.parametrize("name", chapters())
+def test_notebook_is_its_chapter_with_the_values_written_out(name):
+    assert content(notebook_of(name)) == content(written_anew(name)), "run `make notebooks`"
+
+
+@pytest.mark.parametrize("name", chapters())
+def test_notebook_is_no_pair_of_its_chapter(name):
+    assert "formats" not in notebook_of(name).metadata.jupytext, (
+        "saving it would write resolved numbers into the chapter"
+    )
+
+
+def test_a_tampered_number_in_the_prose_is_noticed():
+    notebook = notebook_of("data")
+    cell = next(cell for cell in notebook.cells if cell.cell_type == "markdown" and re.search(r"\d", cell.source))
+    cell.source = re.sub(r"\d", lambda digit: str((int(digit[0]) + 1) % 10), cell.source, count=1)
+    assert content(notebook) != content(written_anew("data"))
+
+
+def test_a_changed_cell_is_noticed():
+    notebook = notebook_of("data")
+    next(cell for cell in notebook.cells if cell.cell_type == "code").source += "\npass"
+    assert content(notebook) != content(written_anew("data"))
 
 
 @pytest.mark.parametrize("name", chapters())

@@ -16,7 +16,8 @@ def small_book(folder: Path, cell: str) -> Path:
     """Write a book of one chapter with one code cell, under the configuration of this book."""
     shutil.copytree(BOOK / "_static", folder / "book" / "_static")
     shutil.copy(ROOT / "_config.yml", folder)
-    shutil.copy(BOOK / "references.bib", folder / "book")
+    for name in ("references.bib", "accessible.py"):
+        shutil.copy(BOOK / name, folder / "book")
     (folder / "_toc.yml").write_text("format: jb-book\nroot: book/intro.md\n")
     _, head, _ = (BOOK / "intro.md").read_text().split("---\n", 2)
     text = f"---\n{head}---\n\n# Title\n\n```{{code-cell}} ipython3\n{cell}\n```\n"

@@ -111,7 +111,14 @@ def test_missing_frames_are_listed(root):
 
 def test_frames_of_different_size(root):
     tifffile.imwrite(root / "ctc/Tiny/01/t003.tif", np.zeros((5, 5), np.uint8))
-    with pytest.raises(ValueError, match=r"t003.tif is \(5, 5\) px, t000.tif is \(2, 8\) px"):
+    with pytest.raises(ValueError, match=r"t003.tif is \(5, 5\) px uint8, t000.tif is \(2, 8\) px uint8"):
+        load_cell_tracking("Tiny", 1, annotation=None, root=root)
+
+
+def test_one_frame_of_16_bit_among_others_of_8(root):
+    """Stacked, all would be divided by 65535, and those of 8 bit be black."""
+    tifffile.imwrite(root / "ctc/Tiny/01/t003.tif", np.zeros((2, 8), np.uint16))
+    with pytest.raises(ValueError, match=r"t003.tif is \(2, 8\) px uint16, t000.tif is \(2, 8\) px uint8"):
         load_cell_tracking("Tiny", 1, annotation=None, root=root)
 
 

@@ -97,8 +97,46 @@ def test_colour_and_floats(folder):
     tifffile.imwrite(folder.parent / "floats.tif", np.zeros((2, 4, 5), np.float32))
     with pytest.raises(ValueError, match=r"floats\.tif holds float32 grey values; save it as uint8 or uint16"):
         load_image_sequence(folder.parent / "floats.tif")
-    with pytest.raises(ValueError, match=r"floats\.tif holds float32 pixels; masks hold whole numbers"):
-        load_masks(folder.parent / "floats.tif")
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype", "message"),
+    [
+        (1.5, np.float32, r"holds 1\.5, not a whole number"),
+        (np.nan, np.float32, "holds 20 NaN or infinite"),
+        (-2, np.int16, "holds -2; legal are 0"),
+        (2**32 - 1, np.uint32, "holds 4294967295, larger than int32"),
+    ],
+)
+def test_masks_that_are_none(tmp_path, value, dtype, message):
+    tifffile.imwrite(tmp_path / "masks.tif", np.full((4, 5), value, dtype), photometric="minisblack")
+    with pytest.raises(ValueError, match=rf"masks\.tif {message}"):
+        load_masks(tmp_path / "masks.tif")
+
+
+def test_whole_numbers_stored_as_floats_are_masks(tmp_path):
+    tifffile.imwrite(tmp_path / "masks.tif", FRAMES.astype(np.float32), photometric="minisblack")
+    np.testing.assert_array_equal(load_masks(tmp_path / "masks.tif"), FRAMES)
+
+
+def test_a_forged_number_costs_no_memory(folder):
+    (folder / "t000.tif").rename(folder / "t2000000000.tif")
+    with pytest.raises(FileNotFoundError, match="01 lacks the frames 3-1999999999; "):
+        load_image_sequence(folder)
+
+
+def test_twelve_bits_in_sixteen_are_announced(folder):
+    for path in folder.iterdir():
+        tifffile.imwrite(path, np.array([[0, 4095]], np.uint16))
+    with pytest.warns(UserWarning, match="01 uses the grey values 0-4095 of 65535 in 3 of 3 images.*divide by its own"):
+        load_image_sequence(folder)
+
+
+@pytest.mark.filterwarnings("error::UserWarning")
+def test_a_quarter_of_the_range_is_enough(folder):
+    for path in folder.iterdir():
+        tifffile.imwrite(path, np.array([[100, 164]], np.uint8))
+    load_image_sequence(folder)
 
 
 def test_empty_and_absent_folders(folder):

@@ -93,5 +93,5 @@ def test_bad_input_is_named():
         tra(TWO, link(sequence("11.22")))
     with pytest.raises(ValueError, match="the reference has no cell in any frame"):
         tra(link(sequence("....")), link(sequence("1111")))
-    with pytest.raises(ValueError, match=r"inconsistent tracks: frames \[0, 1\] show the cell 2"):
+    with pytest.raises(ValueError, match=r"inconsistent tracks: frames 0-1 show the cell 2"):
         tra(TWO, Tracks(TWO.labels, TWO.table[:1]))

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from benchmarks.metrics import is_simple, warp_by_definition
+from tests.warping_by_definition import is_simple, warp_by_definition
 from unet_paper.cells import connected_cells
 from unet_paper.metrics import warp
 from unet_paper.metrics.warping import ERRORS, IS_SIMPLE

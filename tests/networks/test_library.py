@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 from dataclasses import replace
 
@@ -22,6 +23,7 @@ from unet_paper.experiments import EXPERIMENTS
 from unet_paper.files import write_tensors
 from unet_paper.networks import library
 from unet_paper.networks.library import FORMAT, NAMES, sha256_of, write_card
+from unet_paper.training.checkpoint import FORMAT as CHECKPOINT_FORMAT
 
 CARD = {
     "name": "em-narrow",
@@ -196,6 +198,37 @@ def test_weights_of_another_network_than_the_settings_say_are_refused(tmp_path, 
     write_tensors(tmp_path / "odd", net.state_dict(), metadata)
     with pytest.raises(ValueError, match="odd holds weights that do not fit its own settings"):
         load_network(tmp_path / "odd")
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [{"base_channels": 384}, {"base_channels": 10**15}, {"depth": 10**9}, {"depth": "4"}, {"num_classes": 2.5}, []],
+)
+def test_a_file_that_claims_a_large_network_costs_nothing(tmp_path, net, claim):
+    """A file of some 280 bytes; a network of 384 channels would take 4.5 GB."""
+    settings = {**net.settings, "depth": 4, **claim} if claim else claim
+    path = tmp_path / "forged"
+    write_tensors(path, {"w": torch.zeros(5)}, {"format": FORMAT, "network": json.dumps(settings), "card": "{}"})
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB, the highest so far
+    with pytest.raises(ValueError, match="forged holds weights that do not fit its own settings") as refused:
+        load_network(path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
+    assert len(str(refused.value)) < 600
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        ({"format": FORMAT, "network": '{"depth": 1}', "card": "no JSON"}, "do not fit its own settings"),
+        ({"format": CHECKPOINT_FORMAT, "network": "{}"}, "states no history config that can be read"),
+        ({"format": CHECKPOINT_FORMAT, "network": "{}", "history": "[]"}, "states no history config that can be read"),
+        ({"format": CHECKPOINT_FORMAT, "network": "[]", "history": '{"config": {}}'}, "do not fit its own settings"),
+    ],
+)
+def test_a_file_whose_text_is_forged_is_refused(tmp_path, metadata, message):
+    write_tensors(tmp_path / "forged", {"net.w": torch.zeros(5)}, metadata)
+    with pytest.raises(ValueError, match=f"forged .*{message}"):
+        load_network(tmp_path / "forged")
 
 
 class Intruder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -145,7 +146,7 @@ def test_more_cells_than_16_bit_hold(tmp_path):
 
 
 def test_inconsistent_tracks_are_not_written(tmp_path):
-    with pytest.raises(ValueError, match=r"inconsistent tracks: track 2 has no cell in frames \[1\]"):
+    with pytest.raises(ValueError, match=r"inconsistent tracks: track 2 has no cell in frames 1"):
         write_tracks(tmp_path / "01_RES", Tracks(sequence("12", "11"), np.array([[1, 0, 1, 0], [2, 0, 1, 0]])))
     assert names(tmp_path) == []
 
@@ -205,7 +206,7 @@ def test_results_without_masks_are_refused(tmp_path):
         read_tracks(tmp_path)
 
 
-@pytest.mark.parametrize("line", ["1 0 1", "1 0 1 0 0", "1 0 x 0", "1 0 -1 0", "1.0 0 1 0"])
+@pytest.mark.parametrize("line", ["1 0 1", "1 0 1 0 0", "1 0 x 0", "1 0 -1 0", "1.0 0 1 0", "1 0 3000000000 0"])
 def test_a_malformed_table_is_refused(tmp_path, line):
     folder = write_tracks(tmp_path / "01_RES", TRACKS)
     (folder / "res_track.txt").write_text(f"1 0 0 0\n{line}\n")
@@ -213,10 +214,37 @@ def test_a_malformed_table_is_refused(tmp_path, line):
         read_tracks(folder)
 
 
+def test_a_forged_table_costs_neither_memory_nor_a_long_message(tmp_path):
+    folder = write_tracks(tmp_path / "01_RES", TRACKS)
+    with open(folder / "res_track.txt", "a") as table:
+        table.writelines(f"{number} 0 {20_000_000 + number} 0\n" for number in range(1000, 1100))
+        table.write("x" * 100_000)
+    with pytest.raises(ValueError, match="needs four whole numbers") as refused:
+        read_tracks(folder)
+    assert len(str(refused.value)) < 500
+    lines = (folder / "res_track.txt").read_text().splitlines()[:-1]
+    (folder / "res_track.txt").write_text("\n".join(lines))
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=r"track 1000 has no cell in frames 0-20001000, .*; and 95 more") as refused:
+        read_tracks(folder)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(str(refused.value)) < 1000
+    assert peak < 5e6
+
+
+def test_masks_that_int32_cannot_hold_are_refused(tmp_path):
+    folder = write_tracks(tmp_path / "01_RES", TRACKS)
+    for path in folder.glob("mask*.tif"):
+        tifffile.imwrite(path, np.full(TRACKS.labels.shape[1:], 2**32 - 1, np.uint32))
+    with pytest.raises(ValueError, match="holds 4294967295, larger than int32"):
+        read_tracks(folder)
+
+
 def test_masks_that_contradict_the_table_are_refused(tmp_path):
     folder = write_tracks(tmp_path / "01_RES", TRACKS)
     (folder / "res_track.txt").write_text("1 0 0 0\n2 0 1 0\n")
-    with pytest.raises(ValueError, match=r"01_RES: inconsistent tracks: frames \[1\] show the cell 3"):
+    with pytest.raises(ValueError, match=r"01_RES: inconsistent tracks: frames 1 show the cell 3"):
         read_tracks(folder)
 
 

@@ -174,12 +174,14 @@ def test_bad_input_is_named():
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ([[1, 0, 1, 0]], r"frames \[0\] show the cell 2, which the table lacks"),
-        ([[1, 0, 1, 0], [2, 0, 1, 0]], r"track 2 has no cell in frames \[1\], the table says 0 to 1"),
-        ([[1, 0, 0, 0], [2, 0, 0, 0]], r"track 1 has a cell in frames \[1\], the table says 0 to 0"),
+        ([[1, 0, 1, 0]], r"frames 0 show the cell 2, which the table lacks"),
+        ([[1, 0, 1, 0], [2, 0, 1, 0]], r"track 2 has no cell in frames 1, the table says 0 to 1"),
+        ([[1, 0, 0, 0], [2, 0, 0, 0]], r"track 1 has a cell in frames 1, the table says 0 to 0"),
         ([[1, 0, 1, 0], [2, 0, 0, 5]], "track 2 has the parent 5, which the table lacks"),
         ([[1, 0, 1, 2], [2, 0, 0, 0]], "track 1 begins in frame 0, its parent 2 ends in frame 0"),
-        ([[1, 0, 1, 0], [2, 0, 0, 0], [2, 0, 0, 0]], r"the table names \[2\] more than once"),
+        ([[1, 0, 1, 0], [2, 0, 0, 0], [2, 0, 0, 0]], r"the table names 2 more than once"),
+        ([[1, 0, 1, 0], [2, -1, 0, 0]], "track 2 begins in frame -1; frames are counted from 0"),
+        ([[1, 0, 2_000_000_000, 0], [2, 0, 0, 0]], r"no cell in frames 2-2000000000, the table says 0 to 2000000000$"),
         ([[1, 0, 1, 0], [2, 1, 0, 0]], "track 2 ends in frame 0, before it begins in frame 1"),
         ([[1, 0, 1, 0], [2, 0, 0, 0], [0, 0, 0, 0]], "track 0: numbers begin at 1"),
     ],

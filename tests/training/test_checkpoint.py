@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from tests.training.tiny import CONFIG, bright_squares, same_numbers, tiny_net
+from unet_paper.files import write_tensors
 from unet_paper.model import UNet
 from unet_paper.training import CheckpointError, read_checkpoint, train
-from unet_paper.training.checkpoint import previous, restore_checkpoint, save_checkpoint
+from unet_paper.training.checkpoint import newest_checkpoint, previous, save_checkpoint
 from unet_paper.training.history import History
 from unet_paper.training.step import make_optimiser
 
@@ -59,7 +61,9 @@ def test_restoring_gives_back_weights_and_optimiser_exactly(tmp_path, optimiser,
     if channels_last:
         other.to(memory_format=torch.channels_last)
     restored = make_optimiser(other, config)
-    history = restore_checkpoint(tmp_path / "run", other, restored)
+    checkpoint = newest_checkpoint(tmp_path / "run")
+    checkpoint.put_into(other, restored)
+    history = checkpoint.history
     assert same_numbers(net, other)
     assert history.config == config
     save_checkpoint(tmp_path / "copy", other, restored, history)
@@ -116,3 +120,80 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
     torch.save({"weights": torch.zeros(3)}, tmp_path / "run")  # a pickle: never opened as one
     with pytest.raises(CheckpointError, match="damaged"):
         read_checkpoint(tmp_path / "run")
+
+
+def other_images(data):
+    return {"dataset": replace(data, images=data.images / 2)}
+
+
+def other_labels(data):
+    return {"dataset": replace(data, labels=np.where(data.labels == 1, 2, data.labels))}
+
+
+def other_weights(data):
+    return {"dataset": data, "weights": np.ones(data.images.shape)}
+
+
+@pytest.mark.parametrize(
+    ("change", "named"), [(other_images, "images"), (other_labels, "labels"), (other_weights, "weights")]
+)
+def test_a_run_on_other_data_is_refused_and_leaves_the_network_untouched(path, change, named):
+    net = tiny_net(seed=1)
+    with pytest.raises(ValueError, match=rf"was trained on other {named} \(their sha256 differ\); pass those"):
+        train(net, config=SHORT, checkpoint=path, resume=True, progress=False, **change(bright_squares()))
+    assert same_numbers(net, tiny_net(seed=1))
+    assert net.training
+
+
+@pytest.mark.parametrize("change", [{"learning_rate": 0.02}, {"seed": 5}])
+def test_refused_settings_leave_the_network_untouched(path, change):
+    net = tiny_net(seed=1)
+    with pytest.raises(ValueError, match="trained with other settings"):
+        train(net, bright_squares(), replace(SHORT, **change), checkpoint=path, resume=True, progress=False)
+    assert same_numbers(net, tiny_net(seed=1))
+
+
+def test_refused_validation_images_leave_the_network_untouched(path):
+    net, unlabelled = tiny_net(seed=1), replace(bright_squares(), labels=None)
+    with pytest.raises(ValueError, match="has no labels"):
+        train(net, bright_squares(), SHORT, validation=unlabelled, checkpoint=path, resume=True, progress=False)
+    assert same_numbers(net, tiny_net(seed=1))
+
+
+def rewrite(path, *, drop=(), tensors=None, **metadata):
+    """Write a checkpoint anew with other content and a checksum that fits."""
+    there, named = read_checkpoint(path)
+    kept = {key: value for key, value in {**named, **metadata}.items() if key not in drop}
+    write_tensors(path, {**there, **(tensors or {})}, kept)
+
+
+def test_a_checkpoint_from_before_there_were_fingerprints_still_resumes(path):
+    expected = train(net := tiny_net(), bright_squares(), replace(SHORT, steps=8), progress=False)
+    rewrite(path, drop=("data",))
+    longer = replace(SHORT, steps=8)
+    history = train(again := tiny_net(seed=1), bright_squares(), longer, checkpoint=path, resume=True, progress=False)
+    assert same_numbers(again, net)
+    assert history.loss == expected.loss
+
+
+def test_numbers_that_do_not_fit_change_nothing(path):
+    rewrite(path, tensors={"optimiser.0.momentum_buffer": torch.zeros(7)})
+    net = tiny_net(seed=1)
+    with pytest.raises(CheckpointError, match="holds numbers that do not fit its own settings"):
+        train(net, bright_squares(), SHORT, checkpoint=path, resume=True, progress=False)
+    assert same_numbers(net, tiny_net(seed=1))
+
+
+def test_a_history_that_cannot_be_read_falls_back_to_the_checkpoint_before(path):
+    rewrite(path, history='{"config": {"steps": "many"}}')
+    with pytest.warns(UserWarning, match="from another version.*trying the checkpoint before it"):
+        train(tiny_net(), bright_squares(), SHORT, checkpoint=path, resume=True, progress=False)
+
+
+def test_numbers_of_numpy_train_and_are_written(tmp_path):
+    """Settings out of `numpy.arange` or a table are NumPy's scalars, which JSON does not know."""
+    config = replace(SHORT, steps=np.int64(2), learning_rate=np.float32(0.01), flips=np.bool_(True), seed=np.uint8(3))
+    net = UNet(np.int64(1), np.int64(2), base_channels=np.int32(2), depth=np.int64(1), dropout=np.float64(0.5))
+    train(net, bright_squares(), config, checkpoint=tmp_path / "run", progress=False)
+    assert newest_checkpoint(tmp_path / "run").history.config == config
+    assert type(config.steps) is type(net.depth) is int

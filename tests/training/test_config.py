@@ -46,6 +46,24 @@ def test_a_bad_value_is_refused_by_name_with_its_fix(setting, value, fix):
         replace(PAPER, **{setting: value})
 
 
+@pytest.mark.parametrize(
+    ("setting", "value", "fix"),
+    [
+        ("steps", 20.0, "a whole number"),
+        ("tile", "572", "a whole number"),
+        ("seed", True, "a whole number"),
+        ("learning_rate", "0.1", "a number"),
+        ("w0", None, "a number"),
+        ("flips", 2, "True or False"),
+        ("balance", 1, "True or False"),
+        ("optimiser", 3, "text"),
+    ],
+)
+def test_a_value_of_another_type_is_refused_by_name(setting, value, fix):
+    with pytest.raises(TypeError, match=f"^{setting} is {value!r} .*; pass {fix}"):
+        replace(PAPER, **{setting: value})
+
+
 def test_the_rate_warms_up_linearly_and_then_stays():
     config = replace(PAPER, learning_rate=0.8, warmup_steps=4, schedule="constant", steps=10)
     assert [learning_rate_at(config, step) for step in range(6)] == pytest.approx([0.2, 0.4, 0.6, 0.8, 0.8, 0.8])

@@ -19,15 +19,28 @@ def prepared(data, config=CONFIG, weights=None):
 
 
 def test_a_semantic_annotation_falls_into_4_connected_objects():
-    labels = np.array([[1, 0, 1], [0, 1, 1], [1, IGNORE, 0]], dtype=np.int32)  # diagonal neighbours stay apart
+    labels = np.array([[[1, 0, 1], [0, 1, 1], [1, IGNORE, 0]]], dtype=np.int32)  # diagonal neighbours stay apart
     objects = separated_objects(labels)
     assert len(np.unique(objects[labels == 1])) == 3
-    assert objects[0, 2] == objects[1, 1]
+    assert objects[0, 0, 2] == objects[0, 1, 1]
     np.testing.assert_array_equal(objects[labels != 1], labels[labels != 1])
 
 
+def test_a_mask_of_0_and_255_falls_into_patches_like_one_of_0_and_1():
+    """So that the border term of Eq. 2, which needs two cells, acts between the patches."""
+    squares = bright_squares()
+    masks = replace(squares, labels=255 * squares.labels)
+    assert (prepared(masks).weights == prepared(squares).weights).all()
+    assert prepared(masks).weights.max() > prepared(masks, replace(CONFIG, w0=0.0)).weights.max()
+
+
+def test_a_cell_that_is_alone_in_its_image_stays_one_cell_where_others_are_named():
+    labels = np.array([[[1, 0, 1]], [[1, 0, 2]]], dtype=np.int32)
+    np.testing.assert_array_equal(separated_objects(labels), labels)
+
+
 def test_named_cells_that_touch_get_a_border_of_background():
-    labels = np.repeat([[1, 1, 1, 2, 2, 2]], 6, axis=0).astype(np.int32)
+    labels = np.repeat([[1, 1, 1, 2, 2, 2]], 6, axis=0)[None].astype(np.int32)
     objects = separated_objects(labels)
     gap = (labels > 0) & (objects == 0)
     assert gap.any()
@@ -39,7 +52,7 @@ def test_targets_are_classes_and_weights_are_equation_2():
     data.labels[0, 0, 0] = IGNORE
     tiles = prepared(data)
     np.testing.assert_array_equal(tiles.targets[0], data.labels[0])
-    np.testing.assert_array_equal(tiles.weights[0], weight_map(separated_objects(data.labels[0])))
+    np.testing.assert_array_equal(tiles.weights[0], weight_map(separated_objects(data.labels)[0]))
     assert tiles.weights[0, 0, 0] == 0
 
 
@@ -49,6 +62,26 @@ def test_given_weights_replace_equation_2_but_ignored_pixels_stay_ignored():
     tiles = prepared(data, weights=np.full((1, 40, 40), 3.0))
     assert tiles.weights[0, 0, 0] == 0
     assert (tiles.weights[0, 1:] == 3).all()
+
+
+def test_weights_that_are_no_number_on_ignored_pixels_count_for_nothing():
+    data = bright_squares(1)
+    data.labels[0, :5] = IGNORE
+    weights = np.full((1, 40, 40), 3.0)
+    weights[0, :5] = np.nan
+    assert (prepared(data, weights=weights).weights[0] == torch.where(torch.arange(40) < 5, 0.0, 3.0)[:, None]).all()
+    weights[0, 7, 7] = np.nan
+    with pytest.raises(ValueError, match="weights holds 1 NaN"):
+        prepared(data, weights=weights)
+
+
+@pytest.mark.parametrize(("value", "missing"), [(0, "cell"), (1, "background")])
+def test_an_annotation_of_one_class_is_refused(value, missing):
+    data = bright_squares()
+    data.labels[:] = value
+    data.labels[0, 0, 0] = IGNORE
+    with pytest.raises(ValueError, match=rf"'squares' has no pixel of {missing} .* in any of its 3 images; check"):
+        prepared(data)
 
 
 def test_a_tile_carries_the_context_that_the_network_consumes():

@@ -22,7 +22,7 @@ from typing import Literal
 
 import numpy as np
 
-from unet_paper.arrays import IGNORE, check_choice, unit_range
+from unet_paper.arrays import IGNORE, check_choice, check_labels, unit_range
 from unet_paper.datasets.dataset import Dataset
 from unet_paper.datasets.folders import find_folder
 from unet_paper.datasets.synthetic_frames import synthetic_cells
@@ -199,7 +199,7 @@ class _Sequence:
 
     def read_masks(self, annotation: str, numbers: Sequence[int]) -> np.ndarray:
         files = self.list_masks(annotation)
-        return self._read([files[number] for number in numbers]).astype(np.int32)
+        return check_labels(self._read([files[number] for number in numbers]), name=f"{annotation} masks", ranks=(3,))
 
     def ignore_unannotated(self, gold: np.ndarray, numbers: Sequence[int]) -> np.ndarray:
         """Apply `mark_unannotated` frame by frame, as far as markers and silver masks were published."""
@@ -227,8 +227,9 @@ class _Sequence:
     def _read(self, paths: list[Path]) -> np.ndarray:
         pixels = [read_tiff(path, rank=2, fix=self.fix) for path in paths]
         for path, frame in zip(paths, pixels, strict=True):
-            if frame.shape != pixels[0].shape:
-                raise ValueError(f"{path} is {frame.shape} px, {paths[0].name} is {pixels[0].shape} px; {self.fix}")
+            if (frame.shape, frame.dtype) != (pixels[0].shape, pixels[0].dtype):
+                here, there = (f"{image.shape} px {image.dtype}" for image in (frame, pixels[0]))
+                raise ValueError(f"{path} is {here}, {paths[0].name} is {there}; {self.fix}")
         return np.stack(pixels)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from imagecodecs import png_decode
 
-from unet_paper.arrays import unit_range
+from unet_paper.arrays import as_ranges, check_labels, gaps, unit_range, warn_of_small_range
 from unet_paper.datasets.dataset import Dataset
 from unet_paper.datasets.tiff import read_tiff
 
@@ -39,8 +39,14 @@ def load_image_sequence(path: str | os.PathLike, *, complete: bool = True) -> Da
         If there is no such path, the folder holds no image, or frames are missing; the message lists which.
     ValueError
         If a file is no image, not grey, without a number or with that of another; or if frames differ in size.
+
+    Warns
+    -----
+    UserWarning
+        If a frame uses less than a quarter of its type's range.
     """
     numbers, pixels = _read_frames(Path(path), complete=complete)
+    warn_of_small_range(pixels, name=str(path))
     return Dataset(
         name=Path(path).stem,
         images=unit_range(pixels, name=str(path)),
@@ -62,17 +68,16 @@ def load_masks(path: str | os.PathLike) -> np.ndarray:
     Returns
     -------
     numpy.ndarray
-        (T, H, W) int32: 0 background. Cells need neither consecutive numbers nor the same number in every frame.
+        (T, H, W) int32: 0 background, -1 unannotated. Cells need neither consecutive numbers nor the same number in
+        every frame.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        As in `load_image_sequence`, or if the pixels are no whole numbers.
+        As in `load_image_sequence`, or if pixels are no whole numbers (1.5, NaN), below -1, or too large for int32.
     """
     _, pixels = _read_frames(Path(path), complete=True)
-    if pixels.dtype.kind not in "bui":
-        raise ValueError(f"{path} holds {pixels.dtype} pixels; masks hold whole numbers, 0 for background")
-    return pixels.astype(np.int32)
+    return check_labels(pixels, name=str(path), ranks=(3,))
 
 
 def numbered_files(folder: Path, *, prefix: str = "") -> dict[int, Path]:
@@ -102,12 +107,12 @@ def numbered_files(folder: Path, *, prefix: str = "") -> dict[int, Path]:
 
 
 def refuse_gaps(files: dict[int, Path], *, first: int) -> None:
-    """Refuse numbered files in which a number from `first` to the largest is missing; the message lists them all."""
-    missing = sorted(set(range(first, max(files) + 1)) - set(files))
+    """Refuse numbered files in which a number from `first` to the largest is missing; the message lists the first."""
+    missing = gaps(sorted(files), first=first, last=max(files))
     if missing:
         folder = next(iter(files.values())).parent
         raise FileNotFoundError(
-            f"{folder} lacks the frames {_as_ranges(missing)}; cells cannot be followed across a gap"
+            f"{folder} lacks the frames {as_ranges(missing)}; cells cannot be followed across a gap"
         )
 
 
@@ -148,12 +153,6 @@ def _read_image(path: Path) -> np.ndarray:
     if pixels.ndim != 2:
         raise ValueError(f"{path} holds an array of shape {pixels.shape}; needs one grey image (H, W); {FIX}")
     return pixels
-
-
-def _as_ranges(numbers: list[int]) -> str:
-    """Write ascending numbers as people do: 2-4, 8."""
-    runs = np.split(np.array(numbers), np.flatnonzero(np.diff(numbers) > 1) + 1)
-    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)
 
 
 def _is_image(path: Path) -> bool:

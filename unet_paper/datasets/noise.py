@@ -7,7 +7,7 @@ from scipy.interpolate import BSpline
 from scipy.sparse import csr_array
 
 
-def smooth_noise(shape: tuple[int, ...], scale: float | tuple[float, ...], *, generator: np.random.Generator):
+def smooth_noise(shape: tuple[int, ...], spacing: float | tuple[float, ...], *, generator: np.random.Generator):
     """Return a smooth Gaussian random field of mean 0 and variance 1 at every point.
 
     Independent normal numbers sit on a grid of knots; cubic B-splines carry them to every pixel.
@@ -16,7 +16,7 @@ def smooth_noise(shape: tuple[int, ...], scale: float | tuple[float, ...], *, ge
     ----------
     shape : tuple of int
         Shape of the field, any number of dimensions.
-    scale : float or tuple of float
+    spacing : float or tuple of float
         Distance between knots (px), for all axes or for each.
     generator : numpy.random.Generator
         Source of randomness.
@@ -26,8 +26,8 @@ def smooth_noise(shape: tuple[int, ...], scale: float | tuple[float, ...], *, ge
     numpy.ndarray
         float32, shape `shape`.
     """
-    scales = np.broadcast_to(scale, len(shape))
-    bases = [_spline_basis(length, step) for length, step in zip(shape, scales, strict=True)]
+    spacings = np.broadcast_to(spacing, len(shape))
+    bases = [_spline_basis(length, step) for length, step in zip(shape, spacings, strict=True)]
     field = generator.standard_normal([basis.shape[1] for basis in bases], dtype=np.float32)
     for basis in bases:  # each turn replaces the first axis by a full one and puts it last
         field = (basis @ field.reshape(len(field), -1)).reshape(-1, *field.shape[1:])
@@ -35,10 +35,10 @@ def smooth_noise(shape: tuple[int, ...], scale: float | tuple[float, ...], *, ge
     return field
 
 
-def _spline_basis(length: int, scale: float) -> csr_array:
+def _spline_basis(length: int, spacing: float) -> csr_array:
     """Return the weight of every knot at every pixel, (length, knots); rows of unit norm keep the variance at 1."""
-    knots = np.arange(-3, np.ceil((length - 1) / scale) + 5)
-    weights = BSpline.design_matrix(np.arange(length) / scale, knots, k=3)
+    knots = np.arange(-3, np.ceil((length - 1) / spacing) + 5)
+    weights = BSpline.design_matrix(np.arange(length) / spacing, knots, k=3)
     norms = np.sqrt(weights.multiply(weights).sum(axis=1))
     return csr_array(weights.multiply(1 / norms[:, None]), dtype=np.float32)
 

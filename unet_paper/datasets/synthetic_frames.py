@@ -179,8 +179,8 @@ def _keep_largest_pieces(labels: np.ndarray) -> np.ndarray:
 def _draw_dic(labels: np.ndarray, depth: np.ndarray, rounded: np.ndarray, *, generator) -> np.ndarray:
     """Light from one side: brightness follows the slope of the optical thickness, and a little its curvature."""
 
-    def noise(scale: float) -> np.ndarray:
-        return smooth_noise(labels.shape, scale, generator=generator)
+    def noise(spacing: float) -> np.ndarray:
+        return smooth_noise(labels.shape, spacing, generator=generator)
 
     inside = labels > 0
     rim = ndimage.distance_transform_edt(_erase_borders(labels))  # px
@@ -198,8 +198,8 @@ def _draw_dic(labels: np.ndarray, depth: np.ndarray, rounded: np.ndarray, *, gen
 def _draw_phase(labels: np.ndarray, depth: np.ndarray, rounded: np.ndarray, *, generator) -> np.ndarray:
     """Phase contrast: dark ragged fringes, a bright halo outside, a dark nucleus with a bright rim; and debris."""
 
-    def noise(scale: float) -> np.ndarray:
-        return smooth_noise(labels.shape, scale, generator=generator)
+    def noise(spacing: float) -> np.ndarray:
+        return smooth_noise(labels.shape, spacing, generator=generator)
 
     inside = labels > 0
     within = ndimage.distance_transform_edt(_erase_borders(labels))  # px

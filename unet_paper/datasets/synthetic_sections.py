@@ -113,8 +113,8 @@ def _photograph_section(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return one section: image (H, W) float32 in [0, 1] and labels (H, W) int32."""
 
-    def noise(scale: float) -> np.ndarray:
-        return smooth_noise(shape, scale, generator=generator)
+    def noise(spacing: float) -> np.ndarray:
+        return smooth_noise(shape, spacing, generator=generator)
 
     gap, cell, organelle = _cut(tissue, z, warp, shape)
     half_width = np.maximum(3.5 + 0.7 * noise(50), 2.2)  # px from the middle of a membrane to its edge

@@ -9,9 +9,12 @@ from . import intro as intro
 from . import introduction as introduction
 from . import metrics as metrics
 from . import overlap_tile as overlap_tile
+from . import prose as prose
 from . import style as style
 from . import training as training
 from . import weight_maps as weight_maps
+from .prose import glue as glue
+from .prose import number_table as number_table
 from .style import COLOURS as COLOURS
 from .style import show_image as show_image
 from .style import use_book_style as use_book_style

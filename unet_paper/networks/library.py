@@ -14,6 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from unet_paper.arrays import check_scalar, short
 from unet_paper.datasets.folders import data_roots, published
 from unet_paper.files import TensorFileError, read_metadata, read_tensors, sha256_of, write_tensors, write_text
 from unet_paper.model import UNet
@@ -126,7 +127,7 @@ def read_network(name_or_path: str | os.PathLike) -> TrainedNetwork:
     if read_metadata(path).get("format") == CHECKPOINT_FORMAT:
         return TrainedNetwork(_build(path, *_read_checkpoint(path)).eval(), None, str(path))
     tensors, metadata = read_tensors(path, format=FORMAT, what="a network that save_network wrote")
-    return TrainedNetwork(_build(path, tensors, metadata).eval(), json.loads(metadata["card"]), str(path))
+    return TrainedNetwork(_build(path, tensors, metadata).eval(), _stated_json(path, metadata, "card"), str(path))
 
 
 def write_card(path: str | os.PathLike) -> Path:
@@ -188,7 +189,7 @@ def _as_float16(net: UNet) -> dict[str, Tensor]:
 
 def _read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     tensors, metadata = read_checkpoint(path)
-    if json.loads(metadata["history"])["config"]["standardise"]:
+    if _stated_json(path, metadata, "history", "config").get("standardise"):
         raise TensorFileError(
             f"{path} is from a run with standardise=True that takes standardised images, not [0, 1], until it ends; "
             "finish the run (resume=True) and save_network what it returns"
@@ -197,11 +198,31 @@ def _read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}, metadata
 
 
+def _stated_json(path: Path, metadata: dict[str, str], *names: str) -> dict:
+    """Return an object of JSON in the metadata of a file, or one inside of it."""
+    try:
+        content = json.loads(metadata[names[0]])
+        for name in names[1:]:
+            content = content[name]
+        return dict(content)
+    except (KeyError, TypeError, ValueError) as error:
+        raise TensorFileError(f"{path} states no {' '.join(names)} that can be read; it is damaged") from error
+
+
 def _build(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> UNet:
     try:
-        with torch.random.fork_rng(devices=[]):  # the caller's generator does not move
-            net = UNet(**json.loads(metadata["network"]))
+        with torch.device("meta"):  # settings are a claim: no memory before the weights are seen to fit, and no draw
+            net = UNet(**_claimed(metadata["network"], weights=len(tensors)))
         net.load_state_dict({name: value.float() for name, value in tensors.items()}, assign=True)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise TensorFileError(f"{path} holds weights that do not fit its own settings ({error})") from error
+    except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
+        reason = short(str(error), limit=300)
+        raise TensorFileError(f"{path} holds weights that do not fit its own settings ({reason})") from error
     return net
+
+
+def _claimed(text: str, *, weights: int) -> dict:
+    """Return the settings that a file states, unless it holds too few weights for so deep a network."""
+    settings = json.loads(text)
+    if check_scalar(settings["depth"], int, name="depth") > weights:
+        raise ValueError(f"depth is {settings['depth']}, but there are only {weights} weights")
+    return settings

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from unet_paper.arrays import check_border
 from unet_paper.cells import MIN_SIZE, instances
 from unet_paper.datasets.image_sequence import load_image_sequence, load_masks
 from unet_paper.networks.library import TrainedNetwork, read_network
@@ -30,7 +31,7 @@ from unet_paper.tracking.challenge_format import (
     write_mask,
     write_tracks,
 )
-from unet_paper.tracking.linking import Tracks, check_border, link, within_field
+from unet_paper.tracking.linking import Tracks, link, within_field
 
 Network = nn.Module | TrainedNetwork | str | os.PathLike
 

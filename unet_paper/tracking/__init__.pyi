@@ -8,7 +8,6 @@ from .challenge_format import write_map as write_map
 from .challenge_format import write_mask as write_mask
 from .challenge_format import write_tracks as write_tracks
 from .linking import Tracks as Tracks
-from .linking import check_border as check_border
 from .linking import check_tracks as check_tracks
 from .linking import first_frames as first_frames
 from .linking import link as link

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
+from unet_paper.arrays import check_labels, short
 from unet_paper.datasets.image_sequence import numbered_files, read_stack, refuse_gaps
 from unet_paper.files import replacing_folder
 from unet_paper.tracking.linking import Tracks, check_tracks
@@ -90,7 +91,8 @@ def read_tracks(folder: str | os.PathLike) -> Tracks:
     table = _read_table(folder / found[0])
     files = numbered_files(folder, prefix=NAMES[found[0]])
     refuse_gaps(files, first=0)
-    tracks = Tracks(read_stack(files).astype(np.int32), table)
+    masks = check_labels(read_stack(files), name=f"the masks of {folder}", ranks=(3,))
+    tracks = Tracks(masks, table)
     try:
         check_tracks(tracks)
     except ValueError as error:
@@ -161,7 +163,9 @@ def refuse_overwriting(folder: Path, *, force: bool) -> None:
 def _read_table(path: Path) -> np.ndarray:
     rows = []
     for number, line in enumerate(path.read_text(errors="replace").splitlines(), start=1):
-        if not re.fullmatch(r"\s*\d+(\s+\d+){3}\s*", line):
-            raise ValueError(f"{path}, line {number}: {line!r}; needs four whole numbers: label, begin, end, parent")
-        rows.append([int(field) for field in line.split()])
+        fields = line.split() if re.fullmatch(r"\s*[0-9]{1,10}(\s+[0-9]{1,10}){3}\s*", line) else []
+        if not fields or max(map(int, fields)) > np.iinfo(np.int32).max:
+            fix = "needs four whole numbers that int32 can hold: label, begin, end, parent"
+            raise ValueError(f"{path}, line {number}: {short(ascii(line))}; {fix}")
+        rows.append([int(field) for field in fields])
     return np.array(rows, dtype=np.int32).reshape(-1, 4)

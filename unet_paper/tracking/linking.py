@@ -16,7 +16,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from unet_paper.arrays import check_labels, overlaps
+from unet_paper.arrays import (
+    as_ranges,
+    check_array,
+    check_border,
+    check_labels,
+    check_scalar,
+    gaps,
+    overlaps,
+    runs,
+)
 
 
 @dataclass(frozen=True)
@@ -70,6 +79,7 @@ def link(frames: Sequence, *, divisions: bool = False) -> Tracks:
     ----------
     The authors' release of 2015, doi:10.1007/978-3-319-24574-4_28.
     """
+    check_scalar(divisions, bool, name="divisions")
     frames = _check_frames(frames)
     labels = np.zeros((len(frames), *frames[0].shape), dtype=np.int32)  # (T, H, W)
     table: list[list[int]] = []
@@ -129,26 +139,32 @@ def first_frames(tracks: Tracks, count: int) -> Tracks:
     return Tracks(tracks.labels[:count], table)
 
 
-def check_border(border: int, size: tuple[int, int]) -> None:
-    """Refuse a border that is negative or leaves nothing of frames of `size` (H, W) px."""
-    largest = (min(size) - 1) // 2
-    if not 0 <= border <= largest:
-        raise ValueError(f"border is {border} px; frames of {size[0]} x {size[1]} px allow 0 to {largest}")
-
-
 def check_tracks(tracks: Tracks) -> None:
     """Refuse tracks whose masks and table contradict each other; the challenge's own checker asks for the same.
 
     Raises
     ------
+    TypeError, ValueError
+        If labels or table are no arrays of whole numbers (T, H, W) and (N, 4).
     ValueError
         If a cell has no row, a row no cell in one of its frames, a number stands twice or is below 1, or a parent is
         unknown or does not end before its child begins. The message lists what is wrong.
     """
+    _check_form(tracks)
     problems = [*_problems_of_table(tracks.table), *_problems_of_labels(tracks)]
     if problems:
         more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
         raise ValueError(f"inconsistent tracks: {'; '.join(problems[:5])}{more}")
+
+
+def _check_form(tracks: Tracks) -> None:
+    check_labels(tracks.labels, ranks=(3,))
+    if np.shape(tracks.table) != (0, 4):  # tracks without any cell are legal
+        table = check_array(tracks.table, name="table", ranks=(2,))
+        if table.shape[1] != 4 or table.dtype.kind not in "ui":
+            raise ValueError(
+                f"table is {table.shape} {table.dtype}; needs whole numbers (N, 4): label begin end parent"
+            )
 
 
 def _check_frames(frames: Sequence) -> list[np.ndarray]:
@@ -250,11 +266,13 @@ def _frames_of(labels: np.ndarray) -> dict[int, np.ndarray]:
 def _problems_of_table(table: np.ndarray) -> Iterator[str]:
     numbers, counts = np.unique(table[:, 0], return_counts=True)
     if (counts > 1).any():
-        yield f"the table names {numbers[counts > 1].tolist()} more than once"
+        yield f"the table names {as_ranges(runs(numbers[counts > 1]))} more than once"
     ends = dict(table[:, [0, 2]].tolist())
     for number, begin, end, parent in table.tolist():
         if number < 1:
             yield f"track {number}: numbers begin at 1"
+        if begin < 0:
+            yield f"track {number} begins in frame {begin}; frames are counted from 0"
         if end < begin:
             yield f"track {number} ends in frame {end}, before it begins in frame {begin}"
         if parent and parent not in ends:
@@ -264,12 +282,15 @@ def _problems_of_table(table: np.ndarray) -> Iterator[str]:
 
 
 def _problems_of_labels(tracks: Tracks) -> Iterator[str]:
-    shown = {number: frames.tolist() for number, frames in _frames_of(tracks.labels).items()}
-    stated = {number: range(begin, end + 1) for number, begin, end, _ in tracks.table.tolist()}
-    for number in sorted(shown.keys() - stated.keys()):
-        yield f"frames {shown[number]} show the cell {number}, which the table lacks"
-    for number, frames in stated.items():
-        if missing := sorted(set(frames) - set(shown.get(number, []))):
-            yield f"track {number} has no cell in frames {missing}, the table says {frames.start} to {frames.stop - 1}"
-        if extra := sorted(set(shown.get(number, [])) - set(frames)):
-            yield f"track {number} has a cell in frames {extra}, the table says {frames.start} to {frames.stop - 1}"
+    """Compare the frames that show a cell with what the table says; an interval may be far longer than the film."""
+    shown = _frames_of(tracks.labels)
+    stated = {number: (begin, end) for number, begin, end, _ in tracks.table.tolist() if begin <= end}
+    for number in sorted(shown.keys() - set(tracks.table[:, 0].tolist())):
+        yield f"frames {as_ranges(runs(shown[number]))} show the cell {number}, which the table lacks"
+    for number, (begin, end) in stated.items():
+        frames = shown.get(number, np.zeros(0, dtype=int))
+        inside = (begin <= frames) & (frames <= end)
+        if missing := gaps(frames[inside], first=begin, last=end):
+            yield f"track {number} has no cell in frames {as_ranges(missing)}, the table says {begin} to {end}"
+        if extra := runs(frames[~inside]):
+            yield f"track {number} has a cell in frames {as_ranges(extra)}, the table says {begin} to {end}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
+from unet_paper.arrays import short
 from unet_paper.files import TensorFileError, read_tensors, write_tensors
 from unet_paper.training.history import History
 
@@ -46,51 +48,113 @@ def check_target(path: Path, *, resume: bool) -> None:
 
 
 def save_checkpoint(
-    path: Path, net: nn.Module, optimiser: Optimizer, history: History, *, average: AveragedModel | None = None
+    path: Path,
+    net: nn.Module,
+    optimiser: Optimizer,
+    history: History,
+    *,
+    average: AveragedModel | None = None,
+    data: dict[str, str] | None = None,
 ) -> None:
     """Write network, optimiser and history to `path`, keeping the checkpoint that was there as `previous(path)`.
 
     Random generators need no place in the file: every tile and every dropped activation follows from the seed and the
-    number of the step.
+    number of the step. `data` is the fingerprint of what is trained on.
     """
     metadata = {"format": FORMAT, "history": history.to_json(), "network": json.dumps(net.settings)}
+    if data is not None:
+        metadata["data"] = json.dumps(data)
     write_tensors(path, _as_tensors(net, optimiser, average), metadata, keep=previous(path))
 
 
-def restore_checkpoint(
-    path: Path, net: nn.Module, optimiser: Optimizer, *, average: AveragedModel | None = None
-) -> History | None:
-    """Put the newest usable checkpoint into `net` and `optimiser`.
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint file holds, before any of it is put into a network.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        Where it was read.
+    tensors : dict of str to Tensor
+        As `read_checkpoint` names them.
+    history : History
+        The course of the run so far.
+    network : dict
+        `UNet.settings` of the network.
+    data : dict of str to str
+        The fingerprint of images, labels and weights; empty in a file from before there were any.
+    """
+
+    path: Path
+    tensors: dict[str, Tensor]
+    history: History
+    network: dict
+    data: dict[str, str]
+
+    def check_network(self, net: nn.Module) -> None:
+        """Refuse a network of other settings than the one that was saved.
+
+        Raises
+        ------
+        CheckpointError
+            Naming what differs.
+        """
+        names = sorted(self.network.keys() | net.settings.keys())
+        pairs = [(name, self.network.get(name), net.settings.get(name)) for name in names]
+        if differ := ", ".join(f"{name} {there} there, {here} here" for name, there, here in pairs if there != here):
+            raise CheckpointError(
+                f"{self.path} belongs to another network ({short(differ, limit=300)}); build that one"
+            )
+
+    def put_into(self, net: nn.Module, optimiser: Optimizer, *, average: AveragedModel | None = None) -> None:
+        """Give network, optimiser and average the numbers of the file: all of them, or none.
+
+        Raises
+        ------
+        CheckpointError
+            If they do not fit; nothing is changed then.
+        """
+        self.check_network(net)
+        parameters = optimiser.param_groups[0]["params"]
+        states = [_named(self.tensors, f"optimiser.{index}.") for index in range(len(parameters))]
+        pairs = [
+            (parameter, value) for parameter, state in zip(parameters, states, strict=True) for value in state.values()
+        ]
+        fits = all(value.ndim == 0 or value.shape == parameter.shape for parameter, value in pairs)
+        if not (fits and self._fits(net, "net.") and (average is None or self._fits(average, "average."))):
+            raise CheckpointError(f"{self.path} holds numbers that do not fit its own settings; start anew without it")
+        net.load_state_dict(_named(self.tensors, "net."))
+        for parameter, state in zip(parameters, states, strict=True):
+            optimiser.state[parameter] = {name: _like(parameter, value) for name, value in state.items()}
+        if average is not None:
+            average.load_state_dict(_named(self.tensors, "average."))
+
+    def _fits(self, module: nn.Module, prefix: str) -> bool:
+        """Tell whether the numbers under `prefix` are those of a module, by name and shape."""
+        there = {name: value.shape for name, value in _named(self.tensors, prefix).items()}
+        return there == {name: value.shape for name, value in module.state_dict().items()}
+
+
+def newest_checkpoint(path: Path) -> Checkpoint | None:
+    """Return the newest usable checkpoint, or None if there is none yet.
 
     Parameters
     ----------
     path : pathlib.Path
         Where `save_checkpoint` wrote; where that file is damaged, the previous one is used, with a warning.
-    net, optimiser, average
-        Of the same kind as those that were saved; changed in place.
-
-    Returns
-    -------
-    History or None
-        The course of the run so far, or None if there is no checkpoint yet.
 
     Raises
     ------
     CheckpointError
-        If there are checkpoints but none is usable, or they belong to another network.
+        If there are checkpoints but none is usable.
     """
     for candidate in (path, previous(path)):
         if not candidate.exists():
             continue
         try:
-            tensors, metadata = read_checkpoint(candidate)
+            return _opened(candidate)
         except CheckpointError as error:
             warnings.warn(f"{error}; trying the checkpoint before it", stacklevel=2)
-            continue
-        _load_tensors(candidate, tensors, metadata, net, optimiser)
-        if average is not None and "average.n_averaged" in tensors:  # a run with another `average` is refused later
-            average.load_state_dict(_named(tensors, "average."))
-        return History.from_json(metadata["history"])
     if path.exists() or previous(path).exists():
         raise CheckpointError(f"no usable checkpoint at {path}; delete it and {previous(path).name} to start anew")
     return None
@@ -122,15 +186,14 @@ def _as_tensors(net: nn.Module, optimiser: Optimizer, average: AveragedModel | N
     return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
 
 
-def _load_tensors(path: Path, tensors: dict, metadata: dict, net: nn.Module, optimiser: Optimizer) -> None:
-    saved, wanted = json.loads(metadata["network"]), net.settings
-    if saved != wanted:
-        differ = [f"{name} {saved[name]} there, {wanted[name]} here" for name in saved if saved[name] != wanted[name]]
-        raise CheckpointError(f"{path} belongs to another network ({', '.join(differ)}); build that one")
-    net.load_state_dict(_named(tensors, "net."))
-    for index, parameter in enumerate(optimiser.param_groups[0]["params"]):
-        state = _named(tensors, f"optimiser.{index}.")
-        optimiser.state[parameter] = {name: _like(parameter, value) for name, value in state.items()}
+def _opened(path: Path) -> Checkpoint:
+    tensors, metadata = read_checkpoint(path)
+    try:
+        history = History.from_json(metadata["history"])
+        network, data = dict(json.loads(metadata["network"])), dict(json.loads(metadata.get("data", "{}")))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CheckpointError(f"{path} is damaged, or from another version ({short(str(error))})") from error
+    return Checkpoint(path, tensors, history, network, data)
 
 
 def _named(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -13,7 +13,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
-from unet_paper.arrays import check_choice
+from unet_paper.arrays import TYPES, check_choice, check_scalar
 from unet_paper.model import PRECISIONS
 
 OPTIMISERS = ("sgd", "adam")
@@ -89,6 +89,8 @@ class TrainConfig:
 
     Raises
     ------
+    TypeError
+        If a value is of another type; NumPy's scalars become Python's, so that checkpoints can hold them.
     ValueError
         If a value is out of its range; the message names it and what is allowed.
     """
@@ -128,6 +130,9 @@ class TrainConfig:
     checkpoint_every: int = 500
 
     def __post_init__(self):
+        for field in fields(self):
+            value = check_scalar(getattr(self, field.name), TYPES[field.type], name=field.name)
+            object.__setattr__(self, field.name, value)
         _check_choices(self)
         _check_numbers(self)
 

@@ -24,13 +24,21 @@ from tqdm import tqdm
 from unet_paper.arrays import IGNORE
 from unet_paper.datasets.dataset import Dataset
 from unet_paper.metrics.maps import WARPING_THRESHOLDS, above
-from unet_paper.overlap_tile import predict_scores
-from unet_paper.training.checkpoint import check_target, restore_checkpoint, save_checkpoint
+from unet_paper.overlap_tile import scores_of_input
+from unet_paper.training.checkpoint import Checkpoint, check_target, newest_checkpoint, save_checkpoint
 from unet_paper.training.config import TrainConfig, learning_rate_at
 from unet_paper.training.distributed import Processes, processes
 from unet_paper.training.history import History, Validation
 from unet_paper.training.step import ReplayedStep, Step, gpu_settings, make_optimiser, set_rate
-from unet_paper.training.tiles import Batch, TrainingTiles, check_pair, input_scales, mixed_seed, prepare_tiles
+from unet_paper.training.tiles import (
+    Batch,
+    TrainingTiles,
+    check_pair,
+    fingerprint,
+    input_scales,
+    mixed_seed,
+    prepare_tiles,
+)
 
 REPORT_EVERY = {"cpu": 10, "cuda": 100}  # steps between two looks at the loss: at each one a GPU runs out of work
 _EVALUATION_TILE = 572  # px; legal at every depth up to 5, and quicker than many small training tiles
@@ -77,7 +85,8 @@ def train(
     checkpoint : str or pathlib.Path, optional
         Where to write checkpoints; without it nothing is written. Every process must see the same folder.
     resume : bool
-        Continue from `checkpoint`, bit for bit as if never interrupted; start anew if there is none yet.
+        Continue from `checkpoint`, bit for bit as if never interrupted; start anew if there is none yet. Refused, with
+        the network untouched, if settings, images, labels or weights are not those of the checkpoint.
     progress : bool
         Show a bar with loss and learning rate.
     device : str or torch.device, optional
@@ -110,11 +119,18 @@ def train(
     if checkpoint is not None:
         check_target(checkpoint, resume=resume)
     with processes(net, device) as group, gpu_settings(group.device), torch.random.fork_rng(_gpus(group.device)):
-        _place(net, config, group.device)
         tiles = prepare_tiles(dataset, config, weights=weights, border=net.border, device=group.device)
+        held_out = None if validation is None else check_pair(validation)
+        data = None if checkpoint is None else fingerprint(dataset, weights=weights)
+        earlier = newest_checkpoint(checkpoint) if resume and checkpoint is not None else None
+        if earlier is not None:  # whatever is wrong is refused before the network changes
+            earlier.check_network(net)
+            _refuse_another_run(earlier, config, data)
+        _place(net, config, group.device)
         optimiser, average = make_optimiser(net, config), _make_average(net, config)
-        resumes = resume and checkpoint is not None
-        history = _earlier(checkpoint, net, optimiser, average, config) if resumes else None
+        if earlier is not None:
+            earlier.put_into(net, optimiser, average=average)
+            earlier.history.config = config
         step = Step(group.wrap(net.train()), optimiser, config.precision)
         run = _Run(
             net=net,
@@ -122,9 +138,10 @@ def train(
             average=average,
             update=ReplayedStep(step) if cuda_graph and _can_replay(group, config) else step,
             tiles=tiles,
-            validation=None if validation is None else check_pair(validation),
-            history=history or History(config=config, device=str(group.device)),
+            validation=held_out,
+            history=History(config=config, device=str(group.device)) if earlier is None else earlier.history,
             checkpoint=checkpoint,
+            data=data,
             group=group,
             on_report=on_report,
         )
@@ -175,7 +192,8 @@ def held_out_counts(net: nn.Module, images: np.ndarray, labels: np.ndarray, *, t
     """
     counts = torch.zeros(len(WARPING_THRESHOLDS) + 1, dtype=torch.float64)
     for image, truth in zip(images, labels, strict=True):
-        scores = torch.from_numpy(predict_scores(net, image, tile=tile, precision=precision, progress=False))
+        read = scores_of_input(net, image[None], tile=tile, precision=precision, progress=False)  # (2, H, W)
+        scores = torch.from_numpy(read)
         cell = scores.softmax(dim=0)[1].numpy()  # (H, W)
         known = truth != IGNORE
         differ = [np.count_nonzero((above(cell, threshold) != (truth > 0)) & known) for threshold in WARPING_THRESHOLDS]
@@ -195,6 +213,7 @@ class _Run:
     validation: tuple[np.ndarray, np.ndarray] | None
     history: History
     checkpoint: Path | None
+    data: dict[str, str] | None  # fingerprint of what is trained on
     group: Processes
     on_report: Callable[[History], None] | None = None
     pending: list[Tensor] = field(default_factory=list)  # losses that nobody has looked at yet
@@ -232,7 +251,8 @@ class _Run:
         if validates:
             self.validate(done)
         if writes and self.group.rank == 0:
-            save_checkpoint(self.checkpoint, self.net, self.optimiser, self.history, average=self.average)
+            state = (self.checkpoint, self.net, self.optimiser, self.history)
+            save_checkpoint(*state, average=self.average, data=self.data)
 
     def report(self, done: int, bar: tqdm) -> None:
         """Look at the losses since the last report: the only place where a GPU is waited for."""
@@ -280,9 +300,9 @@ def _check_network(net: nn.Module, config: TrainConfig) -> None:
             net.output_size(getattr(config, name))
         except ValueError as error:
             raise ValueError(f"config.{name} does not fit the network: {error}") from None
-    if net.in_channels != 1 or net.num_classes < 2:
+    if net.in_channels != 1 or net.num_classes != 2:
         found = f"{net.in_channels} input channels and {net.num_classes} classes"
-        raise ValueError(f"the network has {found}; a data set of grey images needs 1 channel and at least 2 classes")
+        raise ValueError(f"the network has {found}; a data set of grey images needs 1 channel and 2 classes")
 
 
 def _place(net: nn.Module, config: TrainConfig, device: torch.device) -> None:
@@ -303,17 +323,19 @@ def _is_due(done: int, every: int, steps: int) -> bool:
     return done == steps or (every > 0 and done % every == 0)
 
 
-def _earlier(
-    path: Path, net: nn.Module, optimiser: Optimizer, average: AveragedModel | None, config: TrainConfig
-) -> History | None:
-    history = restore_checkpoint(path, net, optimiser, average=average)
-    if history is None:
-        return None
-    if changed := config.continues(history.config):
-        differ = ", ".join(f"{name} was {getattr(history.config, name)!r}" for name in changed)
-        raise ValueError(f"{path} was trained with other settings ({differ}); restore them, or choose another path")
-    history.config = config
-    return history
+def _refuse_another_run(earlier: Checkpoint, config: TrainConfig, data: dict[str, str]) -> None:
+    """Refuse to continue a run with other settings, images, labels or weights; old files do not say on which."""
+    before = earlier.history.config
+    if changed := config.continues(before):
+        differ = ", ".join(f"{name} was {getattr(before, name)!r}" for name in changed)
+        raise ValueError(
+            f"{earlier.path} was trained with other settings ({differ}); restore them, or choose another path"
+        )
+    if other := [name for name in earlier.data if earlier.data[name] != data.get(name)]:
+        raise ValueError(
+            f"{earlier.path} was trained on other {' and '.join(other)} (their sha256 differ); pass those, or choose "
+            "another path for a new run"
+        )
 
 
 def _divergence_message(config: TrainConfig, step: int, loss: float) -> str:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, Optimizer
 
-from unet_paper.loss import weighted_cross_entropy
+from unet_paper.loss import energy
 from unet_paper.model import autocast
 from unet_paper.training.config import TrainConfig
 from unet_paper.training.tiles import Batch
@@ -60,7 +60,7 @@ def mean_energy(scores: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         (B, K, H, W), (B, H, W) and (B, H, W), as in `unet_paper.weighted_cross_entropy`.
     """
     tiles = zip(scores.split(1), target.split(1), weight.split(1), strict=True)
-    return torch.stack([weighted_cross_entropy(*tile) for tile in tiles]).mean()
+    return torch.stack([energy(*tile) for tile in tiles]).mean()
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import cache
 
@@ -9,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unet_paper.arrays import IGNORE, check_array, check_labels, check_same_shape
+from unet_paper.arrays import IGNORE, check_array, check_images, check_labels, check_same_shape
 from unet_paper.augmentation import Augmentation, elastic_std_of
 from unet_paper.cells import connected_cells
 from unet_paper.datasets.dataset import Dataset
@@ -85,18 +86,19 @@ def prepare_tiles(
     Raises
     ------
     ValueError
-        If the data set has no labels, no annotated pixel, or shapes that differ.
+        If the data set has no labels, none but one class, or shapes that differ.
     """
     images, labels = check_pair(dataset)
+    _refuse_one_class(dataset.name, labels)
     mean, deviation = input_scales(images, config)
-    objects = [separated_objects(section) for section in labels]
+    objects = separated_objects(labels)
     targets = np.stack([np.where(section > 0, 1, section) for section in objects])  # class 1: cell
     weights = np.stack([_eq2(section, config) for section in objects]) if weights is None else weights
     weights = _check_weights(weights, labels)
     return TrainingTiles(
         images=torch.from_numpy(images)[:, None].to(device),
         targets=torch.from_numpy(targets.astype(np.int64)).to(device),
-        weights=torch.from_numpy(np.where(targets == IGNORE, 0, weights).astype(np.float32)).to(device),
+        weights=torch.from_numpy(weights).to(device),
         border=border,
         mean=mean,
         deviation=deviation,
@@ -114,7 +116,7 @@ def check_pair(dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
     """
     if dataset.labels is None:
         raise ValueError(f"data set {dataset.name!r} has no labels; training and validation need annotated images")
-    images = check_array(dataset.images, name="images", ranks=(3,)).astype(np.float32)
+    images = check_images(dataset.images, name="images")
     labels = check_labels(dataset.labels, ranks=(3,))
     check_same_shape(labels, images.shape, name="labels", other="images")
     if (labels == IGNORE).all():
@@ -125,20 +127,43 @@ def check_pair(dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
 def separated_objects(labels: np.ndarray) -> np.ndarray:
     """Return labels whose objects do not touch, so that Eq. 2 can tell them apart.
 
-    Where the annotation says only cell or membrane (no label above 1), every 4-connected patch of cell becomes an
-    object of its own. Where it names the cells, a border of background is put between those that touch (Fig. 3c).
+    Where the annotation says only cell or not (one positive value in all images, such as 1 or 255), every 4-connected
+    patch of cell becomes an object of its own. Where it names the cells, a border of background is put between those
+    that touch (Fig. 3c).
 
     Parameters
     ----------
     labels : numpy.ndarray
-        (H, W) int32: 0, 1..n, `IGNORE`.
+        (N, H, W) int32: 0, 1..n, `IGNORE`.
 
     Returns
     -------
     numpy.ndarray
-        (H, W) int32, 0 background, 1..n objects, `IGNORE` where it was.
+        (N, H, W) int32, 0 background, 1..n objects, `IGNORE` where it was.
     """
-    return separate_touching(labels) if labels.max() > 1 else connected_cells(labels)
+    cells = labels[labels > 0]
+    names_cells = cells.size > 0 and cells.min() < cells.max()
+    return np.stack([separate_touching(image) if names_cells else connected_cells(image) for image in labels])
+
+
+def fingerprint(dataset: Dataset, *, weights: np.ndarray | None) -> dict[str, str]:
+    """Return what tells whether a run goes on with the data that it began with: a sha256 of each part.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Images and labels.
+    weights : numpy.ndarray or None
+        Loss weights that were given; those of Eq. 2 follow from labels and settings.
+
+    Returns
+    -------
+    dict of str to str
+        ``"images"``, ``"labels"`` and ``"weights"``, hexadecimal; of no weights, ``"Eq. 2"``.
+    """
+    images, labels = check_pair(dataset)
+    parts = {"images": _sha256(images), "labels": _sha256(labels)}
+    return {**parts, "weights": "Eq. 2" if weights is None else _sha256(_check_weights(weights, labels))}
 
 
 def constant_energy(target: np.ndarray, weight: np.ndarray) -> float:
@@ -215,8 +240,28 @@ def _eq2(objects: np.ndarray, config: TrainConfig) -> np.ndarray:
 
 
 def _check_weights(weights, labels: np.ndarray) -> np.ndarray:
+    """Return loss weights as float32, 0 on ignored pixels whatever stood there."""
+    weights = np.asarray(weights)
+    if weights.shape == labels.shape and weights.dtype.kind == "f":
+        weights = np.where(labels == IGNORE, 0, weights)
     weights = check_array(weights, name="weights", ranks=(3,))
     check_same_shape(weights, labels.shape, name="weights", other="labels")
     if weights.min() < 0:
         raise ValueError(f"weights hold {weights.min()}; a loss weight is 0 (ignored) or more")
-    return weights
+    return np.where(labels == IGNORE, 0, weights).astype(np.float32)
+
+
+def _refuse_one_class(name: str, labels: np.ndarray) -> None:
+    """Refuse an annotation of nothing but background, or nothing but cell: there is nothing to tell apart."""
+    for here, members in {"cell (label above 0)": labels > 0, "background (label 0)": labels == 0}.items():
+        if not members.any():
+            raise ValueError(
+                f"data set {name!r} has no pixel of {here} in any of its {len(labels)} images; check the labels: "
+                "0 is background, 1..n are cells"
+            )
+
+
+def _sha256(array: np.ndarray) -> str:
+    digest = hashlib.sha256(f"{array.dtype} {array.shape}".encode())
+    digest.update(np.ascontiguousarray(array))
+    return digest.hexdigest()
