@@ -106,8 +106,8 @@ TRAINING = (
     Mutation(
         "the loss forgets the weights of Eq. 1",
         "unet_paper/loss.py",
-        r"\(weight \* energy\)\.sum\(\)",
-        "energy.sum()",
+        r"\(weight \* each\)\.sum\(\)",
+        "each.sum()",
         "tests/test_loss.py::test_equals_the_formula_of_the_paper",
     ),
     Mutation(
