@@ -21,7 +21,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def requirements(*, extras: bool) -> list[Requirement]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    chosen = [line for group in project["optional-dependencies"].values() for line in group] if extras else []
+    groups = project["optional-dependencies"]
+    chosen = groups["book"] + groups["test"] if extras else []
     return [Requirement(line) for line in chosen or project["dependencies"]]
 
 
