@@ -167,7 +167,7 @@ def test_a_network_that_was_asked_for_must_be_there():
 
 
 def test_a_named_network_is_asked(tmp_path):
-    card = dict.fromkeys(("name", "task", "scale", "data", "licence", "command", "scores"), "") | {"scale": 1}
+    card = dict.fromkeys(("name", "task", "data", "licence", "command"), "") | {"scale": 1, "scores": {}}
     save_network(tmp_path / "mine.safetensors", UNet(base_channels=2), card=card)
     answer = network.measure_agreement(tmp_path / "mine.safetensors", quick=True)
     assert (answer["network"], answer["base_channels"]) == ("mine", 2)

@@ -66,18 +66,19 @@ def interrupted(place: str, *arguments: str) -> tuple[int, list[str]]:
     return child.returncode, error.splitlines()
 
 
-def test_ctrl_c_in_segment_keeps_the_earlier_result(tmp_path, images, network):
+def test_ctrl_c_in_segment_keeps_what_is_done_and_the_same_command_goes_on(tmp_path, images, network, capsys):
     out = tmp_path / "cells"
-    out.mkdir()
-    (out / "mask000.tif").write_bytes(b"earlier")
-    arguments = ("segment", str(images), str(out), "--network", network, "--force")
-    status, lines = interrupted("own_images.segmenting.write_mask", *arguments)
+    arguments = ("segment", str(images), str(out), "--network", network)
+    status, lines = interrupted("own_images.applying.as_csv", *arguments)  # both images are done, their table is not
     assert status == 130
-    assert lines[-1] == (
-        f"stopped: nothing half done was kept, {out} is whole, as before; the same command begins anew"
-    )
+    assert lines[-1] == "stopped: finished images are kept; the same command goes on where it was"
     assert not [line for line in lines if "Traceback" in line]
-    assert (out / "mask000.tif").read_bytes() == b"earlier"
+    before = {path.name: path.stat().st_mtime_ns for path in out.glob("*_mask.tif")}
+    assert sorted(before) == ["t000_mask.tif", "t001_mask.tif"]
+    assert main([*arguments]) == 0
+    assert "2 of 2 images are done already" in capsys.readouterr().out
+    assert {path.name: path.stat().st_mtime_ns for path in out.glob("*_mask.tif")} == before
+    assert (out / "cells.csv").is_file()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["01", "cells"]
 
 
@@ -146,7 +147,7 @@ def test_evaluate_checks_that_it_can_write_before_it_scores(tmp_path, images, ca
         (RuntimeError("no kernel\nframe #0"), "error: no kernel"),
         (MemoryError(), "error: not enough memory (MemoryError); take smaller or fewer images, or a smaller network"),
         (OSError(28, "No space left on device", "cells"), "error: [Errno 28] No space left on device: 'cells'"),
-        (ValueError("name \x1b[2J\u202e"), r"error: name \x1b[2J\u202e"),
+        (ValueError("name \x1b[2J\u202e"), r"t000.tif: name \x1b[2J\u202e"),
     ],
 )
 def test_errors_are_one_line(images, network, capsys, monkeypatch, error, line):
@@ -155,8 +156,9 @@ def test_errors_are_one_line(images, network, capsys, monkeypatch, error, line):
 
     monkeypatch.setattr(up.own_images.segmenting, "predict_probability", fail)
     assert main(["segment", str(images), str(images.parent / "cells"), "--network", network]) == 2
-    assert capsys.readouterr().err.splitlines()[-1] == line
-    assert [path.name for path in images.parent.iterdir()] == ["01"]
+    assert capsys.readouterr().err.splitlines()[-1].endswith(line)
+    assert not list((images.parent / "cells").glob("*.tif"))
+    assert sorted(path.name for path in images.parent.iterdir()) == ["01", "cells"]
 
 
 def test_warnings_are_one_line(images, network, capsys, monkeypatch):
@@ -172,7 +174,7 @@ def test_warnings_are_one_line(images, network, capsys, monkeypatch):
 
 def test_a_second_run_to_one_output_fails_before_it_computes(images, network, capsys):
     out = images.parent / "cells"
-    with up.tracking.new_folder(out):
+    with up.own_images.folder.ResultFolder(out, note="segment.json").held():
         assert main(["segment", str(images), str(out), "--network", network]) == 2
         assert capsys.readouterr().err == (
             f"error: another run is writing {out}; wait for it, or name another folder\n"
@@ -191,7 +193,7 @@ def test_the_images_themselves_are_no_output(tmp_path, capsys, network):
     before = (folder / "mask000.tif").read_bytes()
     for frames in (folder, folder / "mask000.tif"):
         assert main(["segment", str(frames), str(folder), "--network", network, "--force"]) == 2
-        assert "name another folder for the result" in capsys.readouterr().err
+        assert "name another folder" in capsys.readouterr().err
     assert (folder / "mask000.tif").read_bytes() == before
 
 

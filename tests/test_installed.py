@@ -73,7 +73,8 @@ def stands(tmp_path) -> Path:
 
 
 def pip(arguments: list) -> None:
-    done = subprocess.run([sys.executable, "-m", "pip", *arguments], capture_output=True, text=True)
+    here = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}  # pip takes it for installed
+    done = subprocess.run([sys.executable, "-m", "pip", *arguments], env=here, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -127,18 +127,19 @@ def segment_files(
         "channel": channel,
         "frame": frame,
     }
-    continues = folder.begin(how, force=force)
-    done = [continues and folder.has(f"{_rows(job)}") for job in jobs]
-    if any(done):
-        say(f"{sum(done)} of {len(jobs)} images are done already")
-    for job, pixels in _unfinished(jobs, done, channel, progress=progress):
-        _write_one(folder, job, pixels, net, known, method, outputs)
-    rows = [folder.read_json(_rows(job)) for job in jobs]
-    if outputs.table:
-        folder.put_text("cells.csv", as_csv([tuple(row) for image in rows for row in image]))
-    areas = [row[2] for image in rows for row in image]
-    if (word := _size_word(areas, known, method)) is not None:
-        say(word)
+    with folder.held():
+        continues = folder.begin(how, force=force)
+        done = [continues and folder.has(f"{_rows(job)}") for job in jobs]
+        if any(done):
+            say(f"{sum(done)} of {len(jobs)} images are done already")
+        for job, pixels in _unfinished(jobs, done, channel, progress=progress):
+            _write_one(folder, job, pixels, net, known, method, outputs)
+        rows = [folder.read_json(_rows(job)) for job in jobs]
+        if outputs.table:
+            folder.put_text("cells.csv", as_csv([tuple(row) for image in rows for row in image]))
+        areas = [row[2] for image in rows for row in image]
+        if (word := _size_word(areas, known, method)) is not None:
+            say(word)
     return Summary(folder.path, len(jobs), len(areas))
 
 

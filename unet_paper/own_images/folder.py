@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import tifffile
 
-from unet_paper.atomic import replacing
+from unet_paper.atomic import alone, replacing
 from unet_paper.files import write_json, write_text
 
 LARGEST = 2**16 - 1
@@ -33,6 +34,19 @@ class ResultFolder:
     def __init__(self, path, *, note: str) -> None:
         self.path = Path(path)
         self.note = self.path / note
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Be the only run that writes here, for a while.
+
+        Raises
+        ------
+        FileExistsError
+            If another run is writing here.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with alone(self.path, busy=f"another run is writing {self.path}; wait for it, or name another folder"):
+            yield
 
     def begin(self, how: dict, *, force: bool | None = False) -> bool:
         """Make the folder, or go on in it; returns whether an earlier run is continued.

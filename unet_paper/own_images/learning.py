@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -129,31 +130,32 @@ def train_on_folder(
     folder = None if output is None else ResultFolder(output, note=NOTE)
     asked = {"data": fingerprint(examples), "start": None if start is None else str(start), "minutes": minutes}
     asked |= {"steps": steps, "seed": seed, "scale": scale, "normalise": normalise, "channel": channel}
-    if folder is not None and folder.begin(asked, force=None) and folder.has("plan.json"):
-        plan = _earlier(plan, folder.read_json("plan.json"))
-        say(f"{folder.path} holds a run with these settings: going on with it")
-    else:
-        learn_set = training_set(split(examples)[0], plan.images, name="own images")
-        speed, precision = measure_step(net, learn_set, plan.config, device=device)
-        plan = with_steps(plan, seconds_per_step=speed, precision=precision, minutes=minutes, steps=steps)
-    words = in_words(plan, examples, annotation)
-    say(f"Plan\n{words}")
-    if folder is None:
-        return Trained(net, plan, None, [], None)
-    folder.put_json("plan.json", plan.as_dict())
-    history = _learned(net, plan, examples, folder, device=device, progress=progress)
-    scores, pictures = judge(net, split(examples)[1], folder, device=device)
-    path = folder.path / "network.safetensors"
-    save_network(path, net, card=card_of(plan, scores, annotation, history, licence))
-    write_card(path)
-    folder.put_text("scores.csv", as_csv(scores))
-    page = report_page(plan=words, history=history, scores=scores, pictures=pictures, licence=licence)
-    folder.put_text("report.html", page)
-    say(f"Held-out images\n{as_table(scores)}")
-    if masks_of_all:
-        _segment_all(images, net, folder, device=device, channel=channel, progress=progress, say=say)
-    say(f"{path}; report.html beside it shows how it went")
-    return Trained(net, plan, history, scores, folder.path)
+    with nullcontext() if folder is None else folder.held():
+        if folder is not None and folder.begin(asked, force=None) and folder.has("plan.json"):
+            plan = _earlier(plan, folder.read_json("plan.json"))
+            say(f"{folder.path} holds a run with these settings: going on with it")
+        else:
+            learn_set = training_set(split(examples)[0], plan.images, name="own images")
+            speed, precision = measure_step(net, learn_set, plan.config, device=device)
+            plan = with_steps(plan, seconds_per_step=speed, precision=precision, minutes=minutes, steps=steps)
+        words = in_words(plan, examples, annotation)
+        say(f"Plan\n{words}")
+        if folder is None:
+            return Trained(net, plan, None, [], None)
+        folder.put_json("plan.json", plan.as_dict())
+        history = _learned(net, plan, examples, folder, device=device, progress=progress)
+        scores, pictures = judge(net, split(examples)[1], folder, device=device)
+        path = folder.path / "network.safetensors"
+        save_network(path, net, card=card_of(plan, scores, annotation, history, licence))
+        write_card(path)
+        folder.put_text("scores.csv", as_csv(scores))
+        page = report_page(plan=words, history=history, scores=scores, pictures=pictures, licence=licence)
+        folder.put_text("report.html", page)
+        say(f"Held-out images\n{as_table(scores)}")
+        if masks_of_all:
+            _segment_all(images, net, folder, device=device, channel=channel, progress=progress, say=say)
+        say(f"{path}; report.html beside it shows how it went")
+        return Trained(net, plan, history, scores, folder.path)
 
 
 def best_device() -> str:
