@@ -37,6 +37,17 @@ def test_the_upper_rows_are_those_of_table_1():
         assert "\n".join(f"  - {value}" for value in row) in chapter
 
 
+def test_without_weights_three_measures_are_best_on_the_sections_that_settings_are_chosen_on():
+    names = [f"em-weights-{weights}" for weights in ("plain", "w0-5", "w0-10", "eq2")]
+    (plain, *others) = [read_records(name)[0] for name in names]
+    assert all(record["tested_on"]["frames"] == list(range(12, 18)) for record in (plain, *others))
+    for measure in ("warping_error", "rand_error", "pixel_error"):
+        scores = [record["scores"]["8 symmetries"][measure] for record in (plain, *others)]
+        assert min(scores) == scores[0]
+    changed = [set(plain["config"].items()) ^ set(record["config"].items()) for record in others]
+    assert {name for differences in changed for name, _ in differences} == {"w0", "balance"}
+
+
 def test_part_of_the_rand_error_is_thickness_and_part_of_the_mergers_are_rings(run_chapter):
     glued = run_chapter("em_segmentation")
     assert glued["merger_pixels_on_rings"] <= glued["merger_pixels"]
