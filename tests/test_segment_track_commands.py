@@ -313,10 +313,13 @@ def test_a_network_without_a_card_needs_a_scale(tmp_path):
     assert up.segment([image], bare, scale=1.0, progress=False)[0].max() == 0
 
 
-def test_twelve_bits_in_sixteen_are_named_and_stretched(sequence, network, capsys):
+def test_twelve_bits_in_sixteen_are_brought_to_what_the_network_knows(sequence, network, capsys):
     for path in sequence.iterdir():
         tifffile.imwrite(path, tifffile.imread(path).astype(np.uint16) * 16)  # 4095 of 65535 at most: almost black
-    assert main(["segment", str(sequence), str(sequence.parent / "cells"), "--network", network]) == 0
-    assert "grey values: 320-4000 of 65535; normalised by: percentile" in capsys.readouterr().out
+    arguments = ["segment", str(sequence), str(sequence.parent / "cells"), "--network", network, "--min-size", "20"]
+    assert main(arguments) == 0
+    out = capsys.readouterr().out
+    assert "grey values: 320-4000 of 65535; normalised by: percentile" in out
+    assert "3 images, 5 cells" in out
     assert main(["track", str(sequence), str(sequence.parent), "--network", network]) == 0
     assert "01 uses the grey values 320-4000 of 65535" in capsys.readouterr().err

@@ -123,7 +123,7 @@ def pixel_size(text: str) -> float | tuple[float, float]:
 
 def stopped(options: Namespace) -> str:
     """Say what is there after Ctrl-C."""
-    return "finished images are kept; the same command goes on where it was"
+    return f"finished images are kept in {options.output}; the same command goes on with the others"
 
 
 def method_of(options: Namespace):

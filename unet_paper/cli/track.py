@@ -7,7 +7,7 @@ from argparse import Namespace
 from pathlib import Path
 
 import unet_paper as up
-from unet_paper.cli.segment import FRAMES_HELP, NETWORK_HELP, add_options, advise, method_of, stopped
+from unet_paper.cli.segment import FRAMES_HELP, NETWORK_HELP, add_options, advise, method_of
 from unet_paper.messages import plain
 
 
@@ -55,3 +55,8 @@ def run(options: Namespace) -> int:
     if not options.masks:
         advise(written.cells, options)
     return 0
+
+
+def stopped(options: Namespace) -> str:
+    """Say what is there after Ctrl-C."""
+    return f"nothing half done was kept, {options.output} is whole, as before; the same command begins anew"

@@ -21,7 +21,7 @@ from unet_paper.own_images.folder import ResultFolder
 from unet_paper.own_images.grey_values import choose_normalisation, compare_statistics, range_of, scaled_min_size
 from unet_paper.own_images.outlines import as_csv, as_geojson, as_png, as_rois, overlay, table_rows
 from unet_paper.own_images.pairs import pictures_in
-from unet_paper.own_images.segmenting import Method, Network, Summary, opened
+from unet_paper.own_images.segmenting import Method, Network, Segmented, Summary, opened
 
 NOTE = "segment.json"
 LOOKED_AT = 8  # images whose grey values are checked before work starts
@@ -128,12 +128,14 @@ def segment_files(
         "frame": frame,
     }
     with folder.held():
-        continues = folder.begin(how, force=force)
+        continues = folder.check(how, force=force)
         done = [continues and folder.has(f"{_rows(job)}") for job in jobs]
         if any(done):
             say(f"{sum(done)} of {len(jobs)} images are done already")
         for job, pixels in _unfinished(jobs, done, channel, progress=progress):
-            _write_one(folder, job, pixels, net, known, method, outputs)
+            found = _found(job, pixels, net, known, method)
+            folder.begin(how, force=force)  # not before there is something to keep
+            _write_one(folder, job, pixels, found, outputs)
         rows = [folder.read_json(_rows(job)) for job in jobs]
         if outputs.table:
             folder.put_text("cells.csv", as_csv([tuple(row) for image in rows for row in image]))
@@ -220,21 +222,17 @@ def _unfinished(
         yield job, pixels
 
 
-def _write_one(
-    folder: ResultFolder,
-    job: Job,
-    pixels: np.ndarray,
-    net: nn.Module,
-    known: ImageSettings | None,
-    method: Method,
-    outputs: Outputs,
-) -> None:
+def _found(job: Job, pixels: np.ndarray, net: nn.Module, known: ImageSettings | None, method: Method) -> Segmented:
     size = job.file.pixel_size
     method = method if method.pixel_size is not None or size is None else replace(method, pixel_size=size)
     try:
-        found = method.segment_one(pixels, net, known, full=job.file.full)
+        return method.segment_one(pixels, net, known, full=job.file.full)
     except (ValueError, TypeError) as error:
         raise type(error)(f"{job.file.path}: {error}") from error
+
+
+def _write_one(folder: ResultFolder, job: Job, pixels: np.ndarray, found: Segmented, outputs: Outputs) -> None:
+    size = job.file.pixel_size
     if outputs.probability:
         folder.put_image(f"{job.name}_probability.tif", found.probability, pixel_size=size)
     if outputs.overlay:

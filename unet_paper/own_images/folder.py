@@ -64,6 +64,13 @@ class ResultFolder:
         FileExistsError
             If the folder holds something else, or a run with other settings without `force`.
         """
+        continues = self.check(how, force=force)
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_json(self.note, how)
+        return continues
+
+    def check(self, how: dict, *, force: bool | None = False) -> bool:
+        """Tell what `begin` would, and refuse what it would, without touching anything."""
         how = json.loads(json.dumps(how))
         if self.path.exists() and not self.path.is_dir():
             raise FileExistsError(f"{self.path} is a file; name a folder for the result")
@@ -75,8 +82,6 @@ class ResultFolder:
             differ = ", ".join(sorted(k for k in {**earlier, **how} if earlier.get(k) != how.get(k)))
             fix = "name another folder" if force is None else "name another folder, or say --force"
             raise FileExistsError(f"{self.path} is from a run with another {differ}; {fix}")
-        self.path.mkdir(parents=True, exist_ok=True)
-        write_json(self.note, how)
         return earlier == how
 
     def earlier(self) -> dict | None:
