@@ -119,7 +119,7 @@ def check_device(device: str | torch.device | None) -> torch.device:
     Raises
     ------
     ValueError
-        If it is neither the CPU nor a GPU that PyTorch finds here; the message says what to choose.
+        If it is neither the CPU nor a GPU (CUDA, Apple's) that PyTorch finds here; the message says what to choose.
     """
     try:
         known = torch.device("cpu" if device is None else device)
@@ -128,7 +128,8 @@ def check_device(device: str | torch.device | None) -> torch.device:
     if known.type == "cuda" and (known.index or 0) >= (count := torch.cuda.device_count()):
         there = f"only {count} GPUs here, counted from 0" if count else "no GPU here; say --device cpu"
         raise ValueError(f'device is "{device}", but PyTorch finds {there}')
-    if known.type not in ("cpu", "cuda") or (known.type == "cpu" and known.index):
+    apple = known.type == "mps" and torch.backends.mps.is_available()
+    if not apple and (known.type not in ("cpu", "cuda") or (known.type == "cpu" and known.index)):
         raise ValueError(f'device is "{device}"; choose cpu or cuda')
     return known
 

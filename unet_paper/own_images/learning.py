@@ -29,6 +29,7 @@ from unet_paper.training.history import History
 from unet_paper.training.loop import train
 
 NOTE = "train.json"
+NETWORK = "network.safetensors"
 TIMED_STEPS = 6
 MINUTES = 6.0  # of training; reading, judging and masks of all images need some more
 
@@ -145,17 +146,23 @@ def train_on_folder(
         folder.put_json("plan.json", plan.as_dict())
         history = _learned(net, plan, examples, folder, device=device, progress=progress)
         scores, pictures = judge(net, split(examples)[1], folder, device=device)
-        path = folder.path / "network.safetensors"
-        save_network(path, net, card=card_of(plan, scores, annotation, history, licence))
-        write_card(path)
-        folder.put_text("scores.csv", as_csv(scores))
+        card = card_of(plan, scores, annotation, history, licence)
         page = report_page(plan=words, history=history, scores=scores, pictures=pictures, licence=licence)
-        folder.put_text("report.html", page)
+        _write_results(folder, net, card, scores, page)
         say(f"Held-out images\n{as_table(scores)}")
         if masks_of_all:
             _segment_all(images, net, folder, device=device, channel=channel, progress=progress, say=say)
-        say(f"{path}; report.html beside it shows how it went")
+        say(f"{folder.path / NETWORK}; report.html beside it shows how it went")
         return Trained(net, plan, history, scores, folder.path)
+
+
+def _write_results(folder: ResultFolder, net: UNet, card: dict, scores: Sequence, page: str) -> None:
+    """Write the network with its card, the scores of the held-out images and the report."""
+    path = folder.path / NETWORK
+    save_network(path, net, card=card)
+    write_card(path)
+    folder.put_text("scores.csv", as_csv(scores))
+    folder.put_text("report.html", page)
 
 
 def best_device() -> str:
