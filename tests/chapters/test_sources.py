@@ -57,6 +57,11 @@ def test_every_text_has_its_place_in_the_table_of_contents():
 
 
 @pytest.mark.parametrize("name", chapters())
+def test_a_chapter_needs_the_package_and_nothing_that_builds_the_book(name):
+    assert not [cell.source for cell in code_cells(name) if "myst_nb" in cell.source]
+
+
+@pytest.mark.parametrize("name", chapters())
 def test_no_cell_is_empty(name):
     assert all(cell.source.strip() for cell in code_cells(name))
 
