@@ -61,7 +61,6 @@ DISK_FUNCTIONS = (
     "shutil.",
     "tempfile.",
     "tifffile.",
-    "pooch.",
     "np.load",
     "np.save",
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import pooch
+import platformdirs
 
 VARIABLE = "UNET_PAPER_DATA"
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -54,7 +54,7 @@ def find_folder(choices: tuple[str, ...], *, root: str | os.PathLike | None, fix
 
 def own_root() -> Path:
     """Return where data sets lie that were fetched without naming a folder: `data/`, else the user's cache folder."""
-    return pooch.os_cache("unet-paper") if repository() is None else repository() / "data"
+    return platformdirs.user_cache_path("unet-paper") if repository() is None else repository() / "data"
 
 
 def published() -> Path:
