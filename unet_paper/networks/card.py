@@ -22,6 +22,11 @@ EARLIER_LOOKS = {
         "sections of this stack were known. So the held-out sections took part in choosing the settings; how much that "
         "flatters the scores is not known."
     ),
+    "em-small": (
+        "The weights of the loss were chosen on the sections 12-17 alone (records em-weights-*), which no mean includes. "
+        "The rest of the recipe (Adam and its rate, tile, steps before width) had been tried on the sections 18-23 and "
+        "24-29 before, so fold 3 and fold 4 took part in choosing it; folds 0 and 1 had not been scored."
+    ),
     "u373-narrow": (
         "The settings are a selection on the test sequence. Training without w_c was settled within sequence 01, on "
         "which fold 1 is tested. By then a pilot with w_c had been scored on fold 0 (SEG 0.68); afterwards a setting "
