@@ -170,7 +170,7 @@ STUDIED_WEIGHTS = {
     "w0-10": {"w0": 10.0, "balance": False},
     "eq2": {"w0": 10.0, "balance": True},
 }
-# Chosen by that study: no border term and no w_c. Three times its steps, half an hour on one thread without matrix units.
+# Chosen by that study: no border term, no w_c. Three times its steps: half an hour on a thread without matrix units.
 SMALL = replace(WEIGHTS, name="small", w0=0.0, balance=False, steps=18_000, validate_every=6_000)
 # 15.5 MB each; meant to replace the narrow ones once they have been run.
 HALF = {"base_channels": 32, "published": True}

@@ -23,9 +23,9 @@ EARLIER_LOOKS = {
         "flatters the scores is not known."
     ),
     "em-small": (
-        "The weights of the loss were chosen on the sections 12-17 alone (records em-weights-*), which no mean includes. "
-        "The rest of the recipe (Adam and its rate, tile, steps before width) had been tried on the sections 18-23 and "
-        "24-29 before, so fold 3 and fold 4 took part in choosing it; folds 0 and 1 had not been scored."
+        "The weights of the loss were chosen on the sections 12-17 alone (records em-weights-*), which no mean "
+        "includes. The rest of the recipe (Adam and its rate, tile, steps before width) had been tried on the sections "
+        "18-23 and 24-29 before, so fold 3 and fold 4 took part in choosing it; folds 0 and 1 had not been scored."
     ),
     "u373-narrow": (
         "The settings are a selection on the test sequence. Training without w_c was settled within sequence 01, on "
