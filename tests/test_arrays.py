@@ -1,5 +1,7 @@
 """The doors for images, settings and intervals; images and labels at another size."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -22,7 +24,7 @@ from unet_paper.arrays import (
     scaled_size,
     unit_range,
 )
-from unet_paper.datasets import Dataset
+from unet_paper.datasets import Dataset, joined
 
 
 def test_sizes():
@@ -192,6 +194,21 @@ def test_a_subset_by_number_by_boolean_and_by_slice(indices, frames):
 def test_a_subset_that_there_is_not(indices, error, message):
     with pytest.raises(error, match=message):
         squares().subset(indices)
+
+
+def test_joined_data_sets_keep_order_and_frame_numbers():
+    whole = joined([squares().subset([2, 3]), squares().subset([0])])
+    assert whole.frames == (7, 8, 5)
+    np.testing.assert_array_equal(whole.images, squares().images[[2, 3, 0]])
+    np.testing.assert_array_equal(whole.labels, squares().labels[[2, 3, 0]])
+    assert whole.name == "squares and squares"
+
+
+def test_what_does_not_belong_together_is_not_joined():
+    with pytest.raises(ValueError, match="at least one data set, and labels"):
+        joined([squares(), replace(squares(), labels=None)])
+    with pytest.raises(ValueError, match="cannot be one data set; resize them first"):
+        joined([squares(), squares().rescaled(2)])
 
 
 @given(numbers=st.sets(st.integers(0, 30)), first=st.integers(0, 10), length=st.integers(0, 20))

@@ -14,25 +14,26 @@ from tests.training.tiny import CONFIG
 from unet_paper import IGNORE, load_network, network_card
 from unet_paper.cli import main
 from unet_paper.datasets import synthetic_cells, synthetic_em
-from unet_paper.experiments import EXPERIMENTS, Experiment, over_folds, plan, read_records, run
+from unet_paper.experiments import EXPERIMENTS, Experiment, measures, over_folds, plan, read_records, run
 from unet_paper.experiments.plan import GPU, load_fold
 from unet_paper.experiments.publish import publish
 from unet_paper.files import write_json
+from unet_paper.metrics import THRESHOLDS
 from unet_paper.networks.card import EARLIER_LOOKS
 from unet_paper.networks.library import NAMES
 from unet_paper.training import TrainConfig
 
 TINY = replace(CONFIG, tile=188 + 16, steps=2, warmup_steps=0, validate_every=0, checkpoint_every=0)
 
-TINY_PUBLISHED = Experiment("tiny", "em", TINY, base_channels=1, published=True)
+TINY_PUBLISHED = Experiment("tiny", "em", TINY, base_channels=1, published="em")
 
 
-def em_fold(task: str, fold: int, *, root=None):
+def em_fold(task: str, fold: int, *, annotation="gold", root=None):
     sections = synthetic_em(3, (40, 48), generator=np.random.default_rng(0))
     return sections.subset([0, 1]), sections.subset([2])
 
 
-def sequence_fold(task: str, fold: int, *, root=None):
+def sequence_fold(task: str, fold: int, *, annotation="gold", root=None):
     frames = synthetic_cells(3, (96, 96), style="dic", generator=np.random.default_rng(0))
     return frames.subset([0, 1]), frames.subset([2])
 
@@ -68,13 +69,38 @@ def test_em_folds_hold_out_contiguous_blocks_that_cover_the_stack(monkeypatch):
         assert sorted(learn.frames + held_out.frames) == list(range(30))
 
 
+def loader_of_tiny_sequences(name, sequence, *, annotation, root):
+    """Return 9 frames; the numbers of sequence 02 start at 100, and silver masks at 50 more."""
+    frames = synthetic_cells(9, (96, 96), style="dic", generator=np.random.default_rng(sequence))
+    first = 100 * (sequence - 1) + 50 * (annotation == "silver")
+    return replace(frames, name=f"{name}/{sequence:02}", frames=tuple(range(first, first + 9)))
+
+
 def test_sequence_folds_swap_the_sequences(monkeypatch):
-    monkeypatch.setattr(plan, "load_cell_tracking", lambda name, sequence, root: (name, sequence))
-    assert load_fold("u373", 0) == (("PhC-C2DH-U373", 1), ("PhC-C2DH-U373", 2))
-    assert load_fold("dic-hela", 1) == (("DIC-C2DH-HeLa", 2), ("DIC-C2DH-HeLa", 1))
+    monkeypatch.setattr(plan, "load_cell_tracking", loader_of_tiny_sequences)
+    one, two = tuple(range(9)), tuple(range(100, 109))
+    assert [part.frames for part in load_fold("u373", 0)] == [one, two]
+    assert [part.frames for part in load_fold("dic-hela", 1)] == [two, one]
+    learn, held_out = load_fold("dic-hela", 0, annotation="silver")
+    assert (learn.frames, held_out.frames) == (tuple(range(50, 59)), two)
 
 
-@pytest.mark.parametrize(("task", "fold"), [("em", 5), ("u373", 2), ("dic-hela", -1)])
+def test_blocks_of_time_take_either_half_of_both_sequences(monkeypatch):
+    monkeypatch.setattr(plan, "load_cell_tracking", loader_of_tiny_sequences)
+    early, late = (0, 1, 2, 3, 100, 101, 102, 103), (4, 5, 6, 7, 8, 104, 105, 106, 107, 108)
+    assert [part.frames for part in load_fold("u373", 2)] == [early, late]
+    assert [part.frames for part in load_fold("u373", 3)] == [late, early]
+
+
+def test_folds_for_choosing_settings_never_see_the_other_sequence(monkeypatch):
+    monkeypatch.setattr(plan, "load_cell_tracking", loader_of_tiny_sequences)
+    assert [part.frames for part in load_fold("u373", 4)] == [(0, 1, 2, 3, 4, 5), (6, 7, 8)]
+    assert [part.frames for part in load_fold("u373", 5)] == [(100, 101, 102, 103, 104, 105), (106, 107, 108)]
+    with pytest.raises(ValueError, match="fold 4 tests on a sequence that it learns from"):
+        load_fold("u373", 4, annotation="silver")
+
+
+@pytest.mark.parametrize(("task", "fold"), [("em", 5), ("u373", 6), ("dic-hela", -1)])
 def test_a_fold_that_does_not_exist_is_refused(task, fold):
     with pytest.raises(ValueError, match=f"fold is {fold}"):
         load_fold(task, fold)
@@ -118,7 +144,7 @@ def test_publishing_puts_record_network_and_card_where_the_book_reads_them(run_t
     assert [path.name for path in written] == ["tiny-fold0.json", "em.safetensors", "em.md"]
     assert made["network"]["sha256"] in written[2].read_text()
     assert written[1] == tmp_path / "data" / "models" / "em.safetensors"
-    assert len(publish(replace(TINY_PUBLISHED, published=False), 0, runs=tmp_path, results=results)) == 1
+    assert len(publish(replace(TINY_PUBLISHED, published=""), 0, runs=tmp_path, results=results)) == 1
     with pytest.raises(FileNotFoundError, match=r"tiny-fold1\.json does not exist"):
         publish(TINY_PUBLISHED, 1, runs=tmp_path, results=results)
 
@@ -132,9 +158,44 @@ def test_a_finished_run_is_not_trained_again_and_gives_the_same_scores(run_tiny)
 def test_measures_of_a_perfect_map_and_of_two_merged_cells():
     labels = np.zeros((2, 60, 60), np.int32)
     labels[:, 2:28, 2:58], labels[:, 30:58, 2:58] = 1, 2
-    perfect = run.cell_measures(labels, (labels > 0).astype(np.float32))
+    perfect = measures.cell_measures(labels, (labels > 0).astype(np.float32), 0.5)
     assert (perfect["seg"], perfect["det"], perfect["merged"], perfect["reference_cells"]) == (1, 1, 0, 4)
-    assert run.cell_measures(labels, np.ones(labels.shape, np.float32))["merged"] == 2
+    assert perfect["jaccard"] == [[1, 1], [1, 1]]
+    assert measures.cell_measures(labels, np.ones(labels.shape, np.float32), 0.5)["merged"] == 2
+
+
+def test_the_threshold_is_settled_where_seg_is_largest_and_next_to_one_half_among_equals():
+    labels = np.zeros((1, 60, 60), np.int32)
+    labels[:, 2:28, 2:58], labels[:, 32:58, 2:58] = 1, 2
+    bridged = np.where(labels > 0, 0.9, 0).astype(np.float32)
+    bridged[:, 28:32, 20:40] = 0.62  # the two cells are one below this threshold
+    assert measures.settled_threshold(labels, bridged) == 0.65
+    assert measures.settled_threshold(labels, (labels > 0).astype(np.float32)) == 0.5
+    settled = measures.cell_measures(labels, bridged, 0.65)
+    assert (settled["seg_settled"], settled["merged_settled"]) == (1, 0)
+    assert (settled["seg"], settled["merged"]) == (pytest.approx(seg_of_one_for_two()), 1)
+
+
+def seg_of_one_for_two() -> float:
+    """Two cells of 26 x 56 px under one of both and a bridge of 4 x 20 px."""
+    return 26 * 56 / (2 * 26 * 56 + 4 * 20)
+
+
+def test_em_measures_count_rings_apart_and_keep_the_score_at_a_settled_threshold():
+    labels = np.ones((1, 40, 40), np.int32)
+    labels[:, :, 19:21] = 0  # a membrane between two cells
+    labels[:, 5:12, 5:12] = 0
+    labels[:, 6:11, 6:11] = 1  # and an outlined organelle, which the map leaves white
+    probability = np.where(labels > 0, 0.95, 0.15).astype(np.float32)
+    probability[:, 5:12, 5:12] = 0.95
+    settled = dict.fromkeys(measures.EM_MEASURES, float(THRESHOLDS[1]))
+    scores = measures.em_measures(labels, probability, settled)
+    (counts,) = scores["mistakes"]
+    assert counts["merge"] == counts["merge_on_rings"] > 0
+    assert counts["split"] == 0
+    assert scores["warping_error"] == counts["merge"] / 1600
+    assert scores["settled"]["pixel_difference"] == pytest.approx((labels == 0).mean())  # all pixels are above 0.1
+    assert scores["membrane"] == pytest.approx(80 / 1600)
 
 
 def test_det_leaves_out_frames_with_cells_that_nobody_drew():
@@ -142,8 +203,8 @@ def test_det_leaves_out_frames_with_cells_that_nobody_drew():
     labels[:, 2:28, 2:58] = 1
     labels[1, 30:58, 2:58] = IGNORE
     both = (labels != 0).astype(np.float32)
-    assert run.cell_measures(labels, both)["det"] == 1
-    assert run.cell_measures(labels, both)["seg"] == 1
+    assert measures.cell_measures(labels, both, 0.5)["det"] == 1
+    assert measures.cell_measures(labels, both, 0.5)["seg"] == 1
 
 
 def test_a_foreign_file_is_no_record(tmp_path):
@@ -170,7 +231,7 @@ def test_published_networks_state_the_scores_of_their_record(task):
 
 def test_every_published_network_says_what_had_been_looked_at():
     recorded = {name for name in EXPERIMENTS if EXPERIMENTS[name].published and read_records(name)}
-    assert recorded == set(EARLIER_LOOKS)
+    assert recorded <= set(EARLIER_LOOKS)
 
 
 def test_the_command_lists_runs_and_refuses(capsys, tmp_path):

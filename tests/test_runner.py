@@ -23,7 +23,7 @@ TINY = replace(CONFIG, tile=204, steps=12, warmup_steps=0, validate_every=0, che
 EXPERIMENT = Experiment("tiny", "em", TINY, base_channels=1, folds=(0, 1), more_seeds={1: (7,)})
 
 
-def tiny_fold(task: str, fold: int, *, root=None):
+def tiny_fold(task: str, fold: int, *, annotation="gold", root=None):
     if fold == 4:
         raise ValueError("the data of fold 4 is damaged")
     sections = synthetic_em(3, (40, 48), generator=np.random.default_rng(fold))

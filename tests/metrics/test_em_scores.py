@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import unet_paper.metrics as metrics
-from unet_paper.metrics import THRESHOLDS, em_scores
+from unet_paper.metrics import THRESHOLDS, em_scores, rand_error_when_grown
 from unet_paper.metrics.maps import above
 
 MASKS = arrays(np.bool_, st.tuples(st.integers(1, 9), st.integers(1, 9)))
@@ -134,3 +134,24 @@ def test_importing_the_package_loads_no_compiler():
 def test_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="dice"):
         metrics.dice  # noqa: B018
+
+
+@given(MASKS.filter(np.any), st.data())
+@settings(deadline=None, max_examples=50)
+def test_growth_by_nothing_is_the_rand_error_and_without_limit_one_minus_v_rand(labels, data):
+    probability = data.draw(arrays(np.float32, labels.shape, elements=st.sampled_from([0.25, 0.75])))
+    curves = em_scores(labels, probability).curves
+    section = (labels[None].astype(np.int32), probability[None])
+    assert rand_error_when_grown(*section, 0) == pytest.approx(curves["rand_error"][5])
+    assert rand_error_when_grown(*section, np.inf) == pytest.approx(1 - curves["v_rand"][5])
+
+
+def test_growth_takes_the_thickness_of_a_membrane_away_step_by_step():
+    labels = two_cells()[None]
+    thick = (labels > 0).astype(float)
+    thick[:, :, [3, 5]] = 0  # one px of either cell is called membrane: 12 of 48 px are objects of their own
+    # pairs that stay together: twice 18 squared, and 12 px alone; of the labels: twice 24 squared
+    assert rand_error_when_grown(labels, thick, 0) == pytest.approx(1 - 2 * 660 / (660 + 1152))
+    assert rand_error_when_grown(labels, thick, 1) == 0
+    with pytest.raises(ValueError, match="reach is -1"):
+        rand_error_when_grown(labels, thick, -1)

@@ -18,6 +18,7 @@ from .cell_tracking import forgotten_cells as forgotten_cells
 from .cell_tracking import load_cell_tracking as load_cell_tracking
 from .cell_tracking import mark_unannotated as mark_unannotated
 from .dataset import Dataset as Dataset
+from .dataset import joined as joined
 from .isbi2012 import em_sections as em_sections
 from .isbi2012 import load_isbi2012 as load_isbi2012
 from .synthetic_frames import synthetic_cells as synthetic_cells

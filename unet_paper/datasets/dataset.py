@@ -112,3 +112,30 @@ class Dataset:
             labels=None if self.labels is None else resize_labels(self.labels, size),
             source=f"{self.source} Resized by {scale:g}.",
         )
+
+
+def joined(parts: Sequence[Dataset]) -> Dataset:
+    """Return the images of several data sets as one, in this order; all need annotation and one size.
+
+    Parameters
+    ----------
+    parts : sequence of Dataset
+        At least one. Frame numbers stay: two parts may each have a frame 0.
+
+    Raises
+    ------
+    ValueError
+        If there is none, one has no annotation, or sizes differ.
+    """
+    if not parts or any(part.labels is None for part in parts):
+        raise ValueError("joined needs at least one data set, and labels in each")
+    if len(sizes := {part.images.shape[1:] for part in parts}) > 1:
+        raise ValueError(f"images of {sorted(sizes)} px cannot be one data set; resize them first")
+    return Dataset(
+        name=" and ".join(part.name for part in parts),
+        images=np.concatenate([part.images for part in parts]),
+        labels=np.concatenate([part.labels for part in parts]),
+        frames=tuple(frame for part in parts for frame in part.frames),
+        source=" ".join(part.source for part in parts),
+        is_real=all(part.is_real for part in parts),
+    )

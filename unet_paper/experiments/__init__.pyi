@@ -1,3 +1,4 @@
+from . import measures as measures
 from . import plan as plan
 from . import publish as publish
 from . import record as record

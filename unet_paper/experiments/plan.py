@@ -10,11 +10,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from unet_paper.arrays import check_choice
-from unet_paper.datasets import Dataset, load_cell_tracking, load_isbi2012
+from unet_paper.datasets import Dataset, joined, load_cell_tracking, load_isbi2012
 from unet_paper.training.config import PAPER, SHORT_RUN, TrainConfig
 
 CELL_DATA = {"u373": "PhC-C2DH-U373", "dic-hela": "DIC-C2DH-HeLa"}
 TASKS = ("em", *CELL_DATA)
+# What a fold of the cells trains on and holds out: (sequence, from, to), in shares of the annotated frames by time.
+CELL_FOLDS = (
+    ([(1, 0, 1)], [(2, 0, 1)]),  # the hard protocol: another sequence
+    ([(2, 0, 1)], [(1, 0, 1)]),
+    ([(1, 0, 0.5), (2, 0, 0.5)], [(1, 0.5, 1), (2, 0.5, 1)]),  # blocks of time: the later half of both sequences
+    ([(1, 0.5, 1), (2, 0.5, 1)], [(1, 0, 0.5), (2, 0, 0.5)]),
+    ([(1, 0, 2 / 3)], [(1, 2 / 3, 1)]),  # within one sequence: to choose settings for the fold that trains on it
+    ([(2, 0, 2 / 3)], [(2, 2 / 3, 1)]),
+)
+FOLDS = {"em": range(5), "u373": CELL_FOLDS, "dic-hela": CELL_FOLDS}
 # Sections held out together: neighbours look alike, so a fold is a block of the stack. Blocks were not annotated alike:
 # closed rings around organelles, mean per section: 2.0, 0.3, 0.0, 0.7, 5.0 (`unet_paper.datasets.closed_rings`).
 EM_BLOCK = 6
@@ -37,12 +47,15 @@ class Experiment:
     scale : float
         Size of the images as the network sees them, relative to their own.
     folds : tuple of int
-        The splits that are run. EM: fold k holds out the sections 6k .. 6k+5, so fold 4 is 24-29. Cells: fold 0
-        trains on sequence 01 and tests on 02, fold 1 the other way round.
+        The splits that are run. EM: fold k holds out the sections 6k .. 6k+5, so fold 4 is 24-29. Cells, see
+        `CELL_FOLDS`: fold 0 trains on sequence 01 and tests on 02, fold 1 the other way round; 2 and 3 are blocks of
+        time from both; 4 and 5 stay within sequence 01 and 02.
+    annotation : {"gold", "silver"}
+        Masks of the cells to learn from: people's, or programs' (every frame). Tests are on gold ones always.
     more_seeds : dict of int to tuple of int
         Folds that are run again with other seeds than 0, to see how much luck there is.
-    published : bool
-        The network of the first fold goes to `data/models` as the task's own.
+    published : str
+        Name under which the network of the first fold goes to `data/models`; empty: it does not.
     """
 
     name: str
@@ -51,8 +64,9 @@ class Experiment:
     base_channels: int = 64
     scale: float = 1.0
     folds: tuple[int, ...] = (0, 1)
+    annotation: str = "gold"
     more_seeds: dict[int, tuple[int, ...]] = field(default_factory=dict)
-    published: bool = False
+    published: str = ""
 
     def __post_init__(self):
         check_choice(self.task, TASKS, name="task")
@@ -62,7 +76,7 @@ class Experiment:
         return (0, *self.more_seeds.get(fold, ()))
 
 
-def load_fold(task: str, fold: int, *, root=None) -> tuple[Dataset, Dataset]:
+def load_fold(task: str, fold: int, *, annotation: str = "gold", root=None) -> tuple[Dataset, Dataset]:
     """Return the annotated images to train on and those held out, at their own size.
 
     Parameters
@@ -70,7 +84,9 @@ def load_fold(task: str, fold: int, *, root=None) -> tuple[Dataset, Dataset]:
     task : {"em", "u373", "dic-hela"}
         The data; real data only, an experiment on generated images would prove nothing.
     fold : int
-        0 .. 4 for EM, 0 .. 1 for the cells; see `Experiment`.
+        0 .. 4 for EM, 0 .. 5 for the cells; see `Experiment`.
+    annotation : {"gold", "silver"}
+        Masks to learn from, for cells; "silver" only where another sequence is held out.
     root : path, optional
         Where the data lies, as in `unet_paper.load_isbi2012`.
 
@@ -86,15 +102,25 @@ def load_fold(task: str, fold: int, *, root=None) -> tuple[Dataset, Dataset]:
     ValueError
         If there is no such fold.
     """
-    count = 5 if task == "em" else 2
-    if fold not in range(count):
-        raise ValueError(f"fold is {fold}; {task} has the folds 0 .. {count - 1}")
-    if task != "em":
-        first, second = (load_cell_tracking(CELL_DATA[task], sequence, root=root) for sequence in (1, 2))
-        return (first, second) if fold == 0 else (second, first)
-    sections = load_isbi2012("train", root=root)
-    held_out = range(EM_BLOCK * fold, EM_BLOCK * (fold + 1))
-    return sections.subset([n for n in range(len(sections)) if n not in held_out]), sections.subset(held_out)
+    if fold not in range(len(FOLDS[task])):
+        raise ValueError(f"fold is {fold}; {task} has the folds 0 .. {len(FOLDS[task]) - 1}")
+    if task == "em":
+        sections = load_isbi2012("train", root=root)
+        held_out = range(EM_BLOCK * fold, EM_BLOCK * (fold + 1))
+        return sections.subset([n for n in range(len(sections)) if n not in held_out]), sections.subset(held_out)
+    if annotation == "silver" and fold > 1:
+        raise ValueError(f"fold {fold} tests on a sequence that it learns from; silver masks go with folds 0 and 1")
+    learn, held_out = FOLDS[task][fold]
+    return (
+        joined([_stretch(task, *part, annotation, root) for part in learn]),
+        joined([_stretch(task, *part, "gold", root) for part in held_out]),
+    )
+
+
+def _stretch(task: str, number: int, begin: float, end: float, annotation: str, root) -> Dataset:
+    """Return the annotated frames of a sequence between two shares of their number."""
+    sequence = load_cell_tracking(CELL_DATA[task], number, annotation=annotation, root=root)
+    return sequence.subset(slice(round(begin * len(sequence)), round(end * len(sequence))))
 
 
 # Departure: what two cores can train in half an hour. Half the paper's channels, Adam instead of SGD with
@@ -172,17 +198,39 @@ STUDIED_WEIGHTS = {
 }
 # Chosen by that study: no border term, no w_c. Three times its steps: half an hour on a thread without matrix units.
 SMALL = replace(WEIGHTS, name="small", w0=0.0, balance=False, steps=18_000, validate_every=6_000)
+# The long run: four times the study's steps, and whole cells in view at the end. Two hours with matrix units.
+BEST = replace(
+    SMALL, name="best", steps=30_000, late_tile=572, late_steps=2_000, validate_every=10_000, checkpoint_every=1_000
+)
+# The paper's loss weights, optimiser, tile and deformation; narrower, in bfloat16, on standardised images.
+FAITHFUL = replace(
+    PAPER,
+    name="faithful",
+    precision="bfloat16",
+    standardise=True,
+    fused=True,
+    steps=16_000,
+    validate_every=4_000,
+    checkpoint_every=500,
+)
+# Cells. At which size shall the network see the frames, and how far may a tile be turned? Same operations, scored on
+# the last third of the very sequence that it trains on. At half size the gaps are half as wide: sigma is too.
+HALF_SIZE = replace(
+    SMALL, name="half size", w0=10.0, sigma=2.5, tile=316, steps=5_000, grey_value=0.2, validate_every=0
+)
+FULL_SIZE = replace(HALF_SIZE, name="full size", sigma=5.0, tile=572, steps=1_200)
+HARDLY_TURNED = {"rotation": 20.0, "flips": False}
 # 15.5 MB each; meant to replace the narrow ones once they have been run.
-HALF = {"base_channels": 32, "published": True}
+HALF = {"base_channels": 32}
 QUARTER = {"base_channels": 16, "scale": 0.5}
 
 EXPERIMENTS = {
     experiment.name: experiment
     for experiment in (
         # Two cores
-        Experiment("em-narrow", "em", NARROW, base_channels=32, folds=(4,), published=True),
-        Experiment("u373-narrow", "u373", NARROW_CELLS, published=True, **QUARTER),
-        Experiment("dic-hela-narrow", "dic-hela", NARROW_CELLS, published=True, **QUARTER),
+        Experiment("em-narrow", "em", NARROW, base_channels=32, folds=(4,), published="em"),
+        Experiment("u373-narrow", "u373", NARROW_CELLS, published="u373", **QUARTER),
+        Experiment("dic-hela-narrow", "dic-hela", NARROW_CELLS, published="dic-hela", **QUARTER),
         Experiment("dic-hela-no-border", "dic-hela", replace(NARROW_CELLS, w0=0.0), **QUARTER),
         Experiment("dic-hela-unturned", "dic-hela", UNROTATED, folds=(0,), **QUARTER),
         # Settings, chosen on the sections 12-17
@@ -191,13 +239,24 @@ EXPERIMENTS = {
             for name, weights in STUDIED_WEIGHTS.items()
         ),
         # The small network, every fold; 12-17 last, for no mean includes it
-        Experiment("em-small", "em", SMALL, base_channels=16, folds=(4, 1, 0, 3, 2)),
+        Experiment("em-small", "em", SMALL, base_channels=16, folds=(4, 1, 0, 3, 2), published="em-small"),
+        Experiment("em-best", "em", BEST, base_channels=32, folds=(4, 1, 0, 3), more_seeds={1: (1, 2)}),
+        Experiment("em-faithful", "em", FAITHFUL, base_channels=16, folds=(1, 4, 0, 3)),
+        *(
+            Experiment(f"{task}-{name}", task, config, base_channels=16, scale=scale, folds=(4, 5))
+            for task in CELL_DATA
+            for name, config, scale in (
+                ("half-size", HALF_SIZE, 0.5),
+                ("full-size", FULL_SIZE, 1.0),
+                ("half-size-hardly-turned", replace(HALF_SIZE, **HARDLY_TURNED), 0.5),
+            )
+        ),
         # A GPU
         Experiment("em-full", "em", FULL, folds=(4, 0, 1, 2, 3)),
         Experiment("em-full-adam", "em", FULL_ADAM, folds=(4,)),
-        Experiment("em-half", "em", FULL_ADAM, folds=(4,), **HALF),
-        Experiment("u373-half", "u373", FULL_ADAM, **HALF),
-        Experiment("dic-hela-half", "dic-hela", FULL_ADAM, **HALF),
+        Experiment("em-half", "em", FULL_ADAM, folds=(4,), published="em", **HALF),
+        Experiment("u373-half", "u373", FULL_ADAM, published="u373", **HALF),
+        Experiment("dic-hela-half", "dic-hela", FULL_ADAM, published="dic-hela", **HALF),
         Experiment("u373-full", "u373", FULL),
         Experiment("dic-hela-full", "dic-hela", FULL),
     )

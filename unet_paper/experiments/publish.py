@@ -18,7 +18,7 @@ def publish(experiment: Experiment, fold: int, *, seed: int = 0, runs: Path, res
     Parameters
     ----------
     experiment : Experiment
-        Its `published` says whether the network of its first fold becomes the task's own.
+        Its `published` says under which name the network of its first fold is published, if it is.
     fold : int
         Which fold; it must have been run.
     seed : int
@@ -47,7 +47,7 @@ def publish(experiment: Experiment, fold: int, *, seed: int = 0, runs: Path, res
     results.mkdir(parents=True, exist_ok=True)
     written = [_copied(source, results / source.name)]
     if experiment.published and (fold, seed) == (experiment.folds[0], 0):
-        network = results.parent / "models" / f"{experiment.task}.safetensors"
+        network = results.parent / "models" / f"{experiment.published}.safetensors"
         network.parent.mkdir(exist_ok=True)
         written += [_copied(source.with_suffix(".safetensors"), network), write_card(network)]
     return written

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -10,29 +9,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from unet_paper.arrays import IGNORE
-from unet_paper.cells import instances, watershed_instances
 from unet_paper.datasets import Dataset
+from unet_paper.experiments.measures import measure
 from unet_paper.experiments.plan import Experiment, load_fold
 from unet_paper.experiments.record import FORMAT, circumstances, data_hash, record_path, run_name
 from unet_paper.files import sha256_of, write_json
-from unet_paper.metrics.cells import det, merged_cells, seg
-from unet_paper.metrics.em import EMScores, em_scores
 from unet_paper.model import UNet
 from unet_paper.networks.card import EARLIER_LOOKS
 from unet_paper.networks.library import save_network
-from unet_paper.predict import cell_maps
 from unet_paper.training import History, train
 
 CURVE_POINTS = 200  # a record holds the loss as this many means over equal stretches of steps
-EM_MEASURES = ("warping_error", "rand_error", "pixel_error", "pixel_difference", "v_rand", "v_info")
-# How the held-out probability is averaged: the network once, the paper's 7 rotations, the release's 4 flips.
-AVERAGES = {
-    "none": {},
-    "7 rotations": {"rotations": 7},
-    "4 flips": {"rotations": 2, "flips": True},
-    "8 symmetries": {"rotations": 4, "flips": True},
-}
 
 
 def run_fold(
@@ -77,7 +64,7 @@ def run_fold(
     dict
         The record, as it was written.
     """
-    learn, held_out = load_fold(experiment.task, fold, root=root)
+    learn, held_out = load_fold(experiment.task, fold, annotation=experiment.annotation, root=root)
     config, name = replace(experiment.config, seed=seed), run_name(experiment.name, fold, seed)
     net = UNet(base_channels=experiment.base_channels)
     net.reset_parameters(torch.Generator().manual_seed(seed))
@@ -93,7 +80,7 @@ def run_fold(
         on_report=on_report,
     )
     net.half().float()  # as `save_network` rounds it: the scores are those of the file
-    scores, prediction = measure(experiment, net, held_out, progress=progress)
+    scores, prediction = measure(experiment, net, learn, held_out, progress=progress)
     record = {
         "format": FORMAT,
         "experiment": experiment.name,
@@ -116,58 +103,6 @@ def run_fold(
     record["network"] = save_with_card(networks / f"{name}.safetensors", net, record)
     write_json(record_path(results, experiment.name, fold, seed), record)
     return record
-
-
-def measure(experiment: Experiment, net: UNet, held_out: Dataset, *, progress: bool) -> tuple[dict, dict]:
-    """Return the scores of every way to average, and the seconds that one image took in each."""
-    score = em_measures if experiment.task == "em" else cell_measures
-    config = experiment.config
-    how = {"scale": experiment.scale, "precision": config.precision, "standardise": config.standardise_each}
-    scores, seconds = {}, {}
-    for name, average in AVERAGES.items():
-        started = time.perf_counter()
-        maps = cell_maps(net, held_out.images, **average, **how)
-        seconds[f"one image, {name}"] = (time.perf_counter() - started) / len(maps)
-        scores[name] = score(held_out.labels, maps)
-        if progress:
-            plain = {key: value for key, value in scores[name].items() if isinstance(value, float | int)}
-            print(f"{experiment.name}, {name}: {plain}", flush=True)
-    return scores, seconds
-
-
-def em_measures(labels: np.ndarray, probability: np.ndarray) -> dict:
-    """Return the challenge's measures of the EM sections, each at its best threshold, as Table 1 does.
-
-    Beside them the whole curves over the thresholds, of all sections together and of each one.
-    """
-    scores = em_scores(labels, probability)
-    sections = [em_scores(truth, cell) for truth, cell in zip(labels, probability, strict=True)]
-    return {
-        **{name: getattr(scores, name) for name in EM_MEASURES},
-        "threshold": scores.best_threshold,
-        "curves": rounded_curves(scores),
-        "sections": [rounded_curves(section) for section in sections],
-    }
-
-
-def rounded_curves(scores: EMScores) -> dict[str, list[float]]:
-    """Return each measure at every threshold, to seven digits: enough for figures, and a record stays small."""
-    return {name: [float(f"{value:.7g}") for value in scores.curves[name]] for name in EM_MEASURES}
-
-
-def cell_measures(labels: np.ndarray, probability: np.ndarray) -> dict:
-    """Return SEG, DET and merged cells of the gold frames; with the watershed too. Unannotated cells do not count."""
-    cells = np.stack([instances(frame) for frame in probability])
-    cut = np.stack([watershed_instances(frame) for frame in probability])
-    complete = [n for n, frame in enumerate(labels) if (frame != IGNORE).all()]  # the others have cells nobody drew
-    return {
-        "seg": seg(labels, cells),
-        "det": det(labels[complete], cells[complete]),
-        "merged": merged_cells(labels, cells),
-        "reference_cells": sum(len(np.unique(frame[frame > 0])) for frame in labels),
-        "seg_watershed": seg(labels, cut),
-        "merged_watershed": merged_cells(labels, cut),
-    }
 
 
 def described(dataset: Dataset) -> dict:

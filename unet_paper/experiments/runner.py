@@ -162,7 +162,7 @@ def default_workers() -> int:
 
 
 def _seconds_of_step(plan: Experiment, tile: int, place: Place) -> float:
-    learn, _ = load_fold(plan.task, plan.folds[0], root=place.root)
+    learn, _ = load_fold(plan.task, plan.folds[0], annotation=plan.annotation, root=place.root)
     config = replace(plan.config, tile=tile, late_tile=0, late_steps=0)
     net, threads = UNet(base_channels=plan.base_channels), torch.get_num_threads()
     torch.set_num_threads(1)

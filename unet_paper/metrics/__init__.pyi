@@ -16,6 +16,7 @@ from .cells import merged_labels as merged_labels
 from .cells import seg as seg
 from .em import EMScores as EMScores
 from .em import em_scores as em_scores
+from .em import rand_error_when_grown as rand_error_when_grown
 from .information import Information as Information
 from .information import information_scores as information_scores
 from .maps import THRESHOLDS as THRESHOLDS

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import ndimage
 
 from unet_paper.arrays import check_labels, check_same_shape
 from unet_paper.cells import connected_cells
@@ -14,7 +15,7 @@ from unet_paper.metrics.information import entropies
 from unet_paper.metrics.maps import THRESHOLDS, WARPING_THRESHOLDS, above, check_map
 from unet_paper.metrics.pixel import count_pixels
 from unet_paper.metrics.rand import count_pairs, count_squares, foreground_overlaps
-from unet_paper.metrics.thinning import grow_cells
+from unet_paper.metrics.thinning import grow_cells, thin_borders
 from unet_paper.metrics.warping import warp_mask
 
 LARGER_IS_BETTER = ("v_rand", "v_info")
@@ -99,6 +100,45 @@ def em_scores(labels, probability, *, rescale: bool = False) -> EMScores:
     sections = zip(labels.reshape(-1, *labels.shape[-2:]), probability.reshape(-1, *labels.shape[-2:]), strict=True)
     rows = [_score_section(section, chances) for section, chances in sections]  # (N sections, 11 thresholds)
     return _summary(rows)
+
+
+def rand_error_when_grown(labels, probability, reach: float, *, threshold: float = 0.5) -> float:
+    """Return the Rand error after the cells of the result have grown into the membrane around them; none are joined.
+
+    Pixels that the labels call cell and the result calls membrane are objects of their own for the Rand error, so it
+    grows with the thickness of membranes. What growth takes away was thickness, what stays are mergers and splits.
+
+    Parameters
+    ----------
+    labels, probability : array_like
+        (N, H, W), as in `em_scores`.
+    reach : float
+        px by which each cell may grow, >= 0; ``numpy.inf`` until all have met, which is the border thinning of
+        `V_Rand`.
+    threshold : float
+        Above it a pixel is cell.
+
+    Returns
+    -------
+    float
+        In [0, 1], pooled over sections.
+
+    Raises
+    ------
+    ValueError
+        As `em_scores`, or if `reach` is negative.
+    """
+    labels, probability = check_labels(labels, ranks=(3,)), check_map(probability, ranks=(3,))
+    check_same_shape(probability, labels.shape, name="probability", other="labels")
+    _check_cells(labels)
+    if not reach >= 0:
+        raise ValueError(f"reach is {reach}; needs a distance of 0 px or more")
+    counts = []
+    for section, chances in zip(labels, probability, strict=True):
+        cell = above(chances, threshold)
+        grown = np.where(ndimage.distance_transform_edt(~cell) <= reach, thin_borders(cell), 0)
+        counts.append(count_squares(foreground_overlaps(connected_cells(section > 0), grown)))
+    return float(1 - _pooled(counts).f_score)
 
 
 def _check_cells(labels: np.ndarray) -> None:
