@@ -4,6 +4,7 @@ from . import publish as publish
 from . import record as record
 from . import run as run
 from . import runner as runner
+from . import summary as summary
 from .plan import EXPERIMENTS as EXPERIMENTS
 from .plan import Experiment as Experiment
 from .record import over_folds as over_folds

@@ -1,0 +1,51 @@
+"""Summaries of records: which folds count, which threshold, which pixels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from unet_paper.experiments import summary
+
+
+def record(fold: int, warping: float, *, settled: float = 1.0) -> dict:
+    """Return the parts of an EM record that a summary reads, of two sections with three points on their curves."""
+    sections = [{"warping_error": [0.5, warping / 2, 0.7]}, {"warping_error": [0.5, 3 * warping / 2, 0.7]}]
+    mistakes = [{"merge": 6, "split": 1, "merge_on_rings": 3}, {"merge": 1, "split": 2, "merge_on_rings": 0}]
+    score = {
+        "warping_error": warping,
+        "threshold": {"warping_error": 0.1},
+        "settled": {"warping_error": settled},
+        "sections": sections,
+        "mistakes": mistakes,
+    }
+    return {"fold": fold, "tested_on": {"frames": [6 * fold, 6 * fold + 1]}, "scores": {"none": score}}
+
+
+def test_the_block_of_choice_is_in_no_mean():
+    records = [record(0, 0.2), record(2, 100.0, settled=100.0), record(4, 0.4, settled=2.0)]
+    assert summary.em_mean(records, "warping_error", average="none") == pytest.approx(0.3)
+    assert summary.em_mean(records, "warping_error", average="none", at="settled") == pytest.approx(1.5)
+    with pytest.raises(ValueError, match="no record of a fold that counts"):
+        summary.em_mean(records[1:2], "warping_error", average="none")
+
+
+def test_sections_are_read_at_the_threshold_of_their_fold():
+    found = summary.em_sections(record(4, 0.4), "warping_error", average="none")
+    assert found == {24: pytest.approx(0.2), 25: pytest.approx(0.6)}
+
+
+def test_pixels_on_rings_leave_the_warping_error():
+    assert summary.warping_without_rings(record(4, 0.4), average="none") == pytest.approx(0.4 * 7 / 10)
+    spotless = record(4, 0.0)
+    spotless["scores"]["none"]["mistakes"] = [{"merge": 0, "split": 0, "merge_on_rings": 0}]
+    assert summary.warping_without_rings(spotless, average="none") == 0
+
+
+def test_an_interval_holds_the_mean_and_narrows_with_more_values():
+    values = np.random.default_rng(0).normal(5.0, 1.0, 400)
+    (low, high), (wide_low, wide_high) = summary.interval(values), summary.interval(values[:20])
+    assert low < values.mean() < high
+    assert 0.15 < high - low < 0.25  # 2 x 1.96 / sqrt(400) = 0.196
+    assert wide_high - wide_low > 2 * (high - low)
+    assert summary.interval(values) == (low, high)

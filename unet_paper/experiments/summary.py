@@ -1,0 +1,82 @@
+"""What several records say together: means over folds, single sections, and how sure a mean is.
+
+References
+----------
+Efron, Tibshirani (1993), An Introduction to the Bootstrap, doi:10.1007/978-1-4899-4541-9 (percentile intervals).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import stats
+
+CHOICE_FOLD = 2  # sections 12-17: settings are chosen on them, so no mean includes them
+RESAMPLES = 9999
+
+
+def counted_folds(records: Sequence[dict]) -> list[dict]:
+    """Return the EM records that a mean may include: all but those of the block on which settings are chosen."""
+    return [record for record in records if record["fold"] != CHOICE_FOLD]
+
+
+def em_mean(records: Sequence[dict], measure: str, *, average: str, at: str = "best") -> float:
+    """Return the mean of one EM measure over the folds that count.
+
+    Parameters
+    ----------
+    records : sequence of dict
+        Of one experiment, one per fold; see `unet_paper.experiments.read_records`.
+    measure : str
+        Of `unet_paper.experiments.measures.EM_MEASURES`.
+    average : str
+        How predictions are averaged, of `unet_paper.experiments.measures.AVERAGES`.
+    at : {"best", "settled"}
+        The best threshold of each fold, as the challenge takes it; or the one that its training sections settle.
+
+    Raises
+    ------
+    ValueError
+        If no fold counts.
+    """
+    scores = [record["scores"][average] for record in counted_folds(records)]
+    if not scores:
+        raise ValueError("no record of a fold that counts; run the experiment (python -m unet_paper reproduce)")
+    return float(np.mean([score[measure] if at == "best" else score["settled"][measure] for score in scores]))
+
+
+def em_sections(record: dict, measure: str, *, average: str) -> dict[int, float]:
+    """Return one measure of every held-out section of a fold, at the threshold that is best for all of them."""
+    score = record["scores"][average]
+    at = round(10 * score["threshold"][measure])  # curves have a point every tenth
+    values = [section[measure][at] for section in score["sections"]]
+    return dict(zip(record["tested_on"]["frames"], values, strict=True))
+
+
+def warping_without_rings(record: dict, *, average: str) -> float:
+    """Return the warping error of a fold without the merger pixels that lie on rings around organelles.
+
+    On a ring, the annotators outlined an organelle like a cell (see `unet_paper.datasets.closed_rings`); a network that
+    leaves it white is charged with a merger although no two cells leak into each other.
+    """
+    score = record["scores"][average]
+    merge, split, on_rings = (sum(s[name] for s in score["mistakes"]) for name in ("merge", "split", "merge_on_rings"))
+    return score["warping_error"] * (1 - on_rings / (merge + split)) if merge + split else 0.0
+
+
+def interval(values: Sequence[float], *, seed: int = 0) -> tuple[float, float]:
+    """Return the bootstrap interval (95 %, percentiles) of a mean over sections or cells.
+
+    It tells what another draw of sections or cells would change; not what another seed of the training would.
+
+    Parameters
+    ----------
+    values : sequence of float
+        One per section or cell, at least 2.
+    seed : int
+        Of the draws.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = stats.bootstrap((values,), np.mean, n_resamples=RESAMPLES, method="percentile", rng=rng)
+    return float(drawn.confidence_interval.low), float(drawn.confidence_interval.high)
