@@ -10,7 +10,13 @@ from hypothesis.extra.numpy import arrays
 from skimage.metrics import adapted_rand_error, variation_of_information
 
 from unet_paper.arrays import IGNORE
-from unet_paper.metrics import best_grey_threshold, information_scores, pixel_agreement, rand_agreement
+from unet_paper.metrics import (
+    best_grey_threshold,
+    information_scores,
+    joined_pairs,
+    pixel_agreement,
+    rand_agreement,
+)
 from unet_paper.metrics.agreement import Agreement
 
 SHAPES = st.tuples(st.integers(1, 8), st.integers(1, 8))
@@ -132,3 +138,18 @@ def test_the_best_grey_threshold_knows_dark_and_bright_cells_and_skips_what_nobo
 
 def test_a_threshold_cannot_part_what_is_equally_grey():
     assert best_grey_threshold(np.full((1, 4), 0.5), [[0, 0, 0, 1]]).error == 0.25
+
+
+@given(LABEL_PAIRS)
+@settings(deadline=None, max_examples=100)
+def test_pairs_joined_by_each_object_sum_to_the_false_pairs_of_the_rand_error(pair):
+    reference, result = pair
+    joined = joined_pairs(reference, result)
+    assert sum(joined.values()) == rand_agreement(reference, result).false_positive
+    assert list(joined.values()) == sorted(joined.values(), reverse=True)
+
+
+def test_a_merger_of_large_cells_weighs_more_than_one_of_small_ones():
+    reference = np.array([[1, 1, 1, 2, 2, 2, 0, 3, 4, 0]])
+    result = np.array([[7, 7, 7, 7, 7, 7, 0, 5, 5, 9]])
+    assert joined_pairs(reference, result) == {7: 18, 5: 2}

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.colors import to_rgb
 from matplotlib.patches import Patch
 
-from unet_paper.figures.style import COLOURS, TEXT_WIDTH, show_image
+from unet_paper.figures.style import COLOURS, ORDER, TEXT_WIDTH, paint_cells, show_image
 from unet_paper.metrics.warping import MERGE, SPLIT
 from unet_paper.training import History
 
@@ -84,18 +84,74 @@ def plot_thickness(
     Parameters
     ----------
     rand_errors : dict of str to list of float
-        Name of a network -> Rand error at each reach.
+        Name of a result -> Rand error at each reach; up to five.
     reaches : list of int
         px by which cells have grown.
     thinned : dict of str to float
         The same names -> Rand error once all cells have met, drawn as a dashed line.
     """
     figure, axes = plt.subplots(figsize=(6.0, 3.2))
-    for (name, errors), colour in zip(rand_errors.items(), ("image", "result"), strict=False):
-        axes.plot(reaches, errors, "o-", color=COLOURS[colour], markersize=4, label=name)
+    for (name, errors), colour, marker in zip(rand_errors.items(), ORDER, "os^Dv", strict=False):
+        axes.plot(reaches, errors, marker=marker, color=COLOURS[colour], markersize=4, label=name)
         axes.axhline(thinned[name], color=COLOURS[colour], linestyle="--", linewidth=1)
     axes.set(xlabel="growth of every cell (px)", ylabel="Rand error", ylim=(0, None), xticks=reaches)
     axes.legend()
+    return figure
+
+
+def plot_sections(
+    warping: dict[int, float], rand: dict[int, float], *, rings: dict[int, int], paper: tuple[float, float]
+) -> mpl.figure.Figure:
+    """Draw two errors of every held-out section, and where annotators outlined organelles.
+
+    Parameters
+    ----------
+    warping, rand : dict of int to float
+        Section -> error.
+    rings : dict of int to int
+        Section -> outlined organelles, at least for the same sections.
+    paper : tuple of float
+        The paper's warping and Rand error, drawn as dashed lines.
+    """
+    figure, axes = plt.subplots(2, 1, figsize=(TEXT_WIDTH, 4.4), sharex=True)
+    for panel, name, errors, line in zip(axes, ("Warping", "Rand"), (warping, rand), paper, strict=True):
+        ringed = [section for section in errors if rings[section]]
+        plain = [section for section in errors if not rings[section]]
+        panel.plot(plain, [errors[n] for n in plain], "o", color=COLOURS["image"], label="no organelle outlined")
+        panel.plot(ringed, [errors[n] for n in ringed], "D", color=COLOURS["error"], label="organelles outlined")
+        panel.axhline(line, color=COLOURS["quiet"], linestyle="--", label="the paper, secret test")
+        for block in range(0, 31, 6):
+            panel.axvline(block - 0.5, color=COLOURS["quiet"], linewidth=0.5)
+        panel.set(ylabel=f"{name} error", ylim=(0, None))
+    axes[0].legend(ncols=3, loc="lower left", bbox_to_anchor=(0, 1), fontsize=9)
+    axes[1].set(xlabel="section of the stack (lines: blocks held out together)", xlim=(-0.5, 29.5))
+    return figure
+
+
+def plot_merger(
+    image: np.ndarray, labels: np.ndarray, probability: np.ndarray, merged: np.ndarray
+) -> mpl.figure.Figure:
+    """Draw the surroundings of one merger: the section, the annotated cells in it, the map that joins them.
+
+    Parameters
+    ----------
+    image, probability : numpy.ndarray
+        (H, W) float in [0, 1].
+    labels : numpy.ndarray
+        (H, W) int, annotated cells by number, 0 membrane.
+    merged : numpy.ndarray
+        (H, W) bool, the object of the result that joins several of them.
+    """
+    rows, columns = (np.flatnonzero(merged.any(axis=axis)) for axis in (1, 0))
+    window = np.s_[max(rows[0] - 12, 0) : rows[-1] + 13, max(columns[0] - 12, 0) : columns[-1] + 13]
+    inside = np.where(merged, labels, 0)[window]
+    _, numbers = np.unique(inside, return_inverse=True)  # neighbours in number get different colours
+    figure, axes = plt.subplots(1, 3, figsize=(TEXT_WIDTH, 2.9))
+    show_image(axes[0], image[window], title="Section", vmin=0, vmax=1)
+    show_image(axes[1], image[window], title="Annotated cells, joined", vmin=0, vmax=1)
+    paint_cells(axes[1], numbers.reshape(inside.shape), alpha=0.55)
+    show_image(axes[2], probability[window], title="Probability of cell", vmin=0, vmax=1)
+    axes[2].contour(merged[window], levels=[0.5], colors=COLOURS["error"], linewidths=1.2)
     return figure
 
 

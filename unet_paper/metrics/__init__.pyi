@@ -23,6 +23,7 @@ from .maps import THRESHOLDS as THRESHOLDS
 from .pixel import GreyThreshold as GreyThreshold
 from .pixel import best_grey_threshold as best_grey_threshold
 from .pixel import pixel_agreement as pixel_agreement
+from .rand import joined_pairs as joined_pairs
 from .rand import rand_agreement as rand_agreement
 from .thinning import thin_borders as thin_borders
 from .tracks import TrackingErrors as TrackingErrors
