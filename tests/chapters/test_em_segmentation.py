@@ -28,7 +28,7 @@ def test_every_score_is_an_error_between_0_and_1(run_chapter):
 
 def test_cells_that_do_not_grow_have_the_rand_error_of_the_challenge(run_chapter):
     glued = run_chapter("em_segmentation")
-    assert glued["live_rand_0"] == pytest.approx(glued["live_rand_half"])
+    assert glued["live_0"] == pytest.approx(glued["live_rand_half"])
 
 
 def test_the_upper_rows_are_those_of_table_1():
@@ -48,25 +48,31 @@ def test_without_weights_three_measures_are_best_on_the_sections_that_settings_a
     assert {name for differences in changed for name, _ in differences} == {"w0", "balance"}
 
 
-def test_part_of_the_rand_error_is_thickness_and_part_of_the_mergers_are_rings(run_chapter):
+def test_the_means_leave_out_the_block_that_settings_are_chosen_on(run_chapter):
     glued = run_chapter("em_segmentation")
-    assert glued["merger_pixels_on_rings"] <= glued["merger_pixels"]
-    if glued["is_real"]:
-        assert glued["membrane_drawn"] < glued["membrane_found"]
-        assert glued["book_thinned"] < glued["book_rand_3"] < 0.7 * glued["book_rand_0"]
-        assert glued["merger_pixels_on_rings"] > 0.4 * glued["merger_pixels"]
+    counted = [record for record in read_records("em-small") if record["fold"] != 2]
+    assert glued["long_blocks"] == len(counted)
+    assert glued["long_sections"] == 6 * len(counted)
+    for measure in ("warping_error", "rand_error", "v_rand"):
+        values = [record["scores"]["7 rotations"][measure] for record in counted]
+        assert glued[f"long_{measure}"] == pytest.approx(sum(values) / len(values))
+    assert glued["without_rings"] < glued["long_warping_error"] < glued["settled_warping_error"]
+
+
+def test_part_of_the_rand_error_is_thickness(run_chapter):
+    glued = run_chapter("em_segmentation")
+    assert glued["grown_inf"] < glued["grown_3"] < glued["grown_0"]
 
 
 def test_full_run_in_the_book_as_built_beats_the_grey_threshold(built_book):
     glued = built_book.full_run("em_segmentation")
     assert glued["pixel_difference"] < 0.75 * glued["threshold_error"]
-    assert glued["pixel_difference"] <= 0.095 or not glued["is_real"]
+    assert glued["pixel_difference"] <= 0.085 or not glued["is_real"]
 
 
 def test_the_shipped_network_reaches_what_its_record_says(run_chapter):
     glued = run_chapter("em_segmentation")
-    (record,) = read_records("em-narrow")
-    assert glued["recorded_pixel_error"] == record["scores"]["none"]["pixel_error"]
+    (record,) = [record for record in read_records("em-small") if record["fold"] == 4]
     if glued["is_real"]:  # bfloat16 rounds a little differently from one kind of CPU to the next
-        assert glued["checked_pixel"] == pytest.approx(glued["recorded_pixel_error"], abs=2e-3)
-        assert glued["checked_warping"] == pytest.approx(glued["recorded_warping_error"], rel=0.1)
+        assert glued["checked_pixel"] == pytest.approx(record["scores"]["none"]["pixel_error"], abs=2e-3)
+        assert glued["checked_warping"] == pytest.approx(record["scores"]["none"]["warping_error"], rel=0.1)

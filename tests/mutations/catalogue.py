@@ -182,8 +182,8 @@ EVIDENCE = (
     Mutation(
         "the two sequences of a fold are swapped",
         "unet_paper/experiments/plan.py",
-        r"\(first, second\) if fold == 0",
-        "(first, second) if fold == 1",
+        r"\(\[\(1, 0, 1\)\], \[\(2, 0, 1\)\]\)",
+        "([(2, 0, 1)], [(1, 0, 1)])",
         "tests/test_experiments.py::test_sequence_folds_swap_the_sequences",
     ),
     Mutation(

@@ -265,14 +265,16 @@ def test_an_unknown_name_lists_what_there_is(path, monkeypatch):
     monkeypatch.setattr(library, "published", lambda: path.parent)
     with pytest.raises(FileNotFoundError, match=r"called 'retina'; networks here: mine\. `python -m unet_paper reprod"):
         load_network("retina")
-    with pytest.raises(FileNotFoundError, match=r"called 'em'; .* reproduce em-narrow` trains one"):
+    with pytest.raises(FileNotFoundError, match=r"called 'em'; .* reproduce em-small` trains one"):
         load_network("em")
     with pytest.raises(FileNotFoundError, match="called '/nowhere/em'"):
         load_network("/nowhere/em")
 
 
 def test_what_an_error_tells_to_run_exists():
-    assert {f"{name}-narrow" for name in NAMES} <= set(EXPERIMENTS)
+    assert {name: EXPERIMENTS[experiment].published for name, experiment in NAMES.items()} == dict(
+        zip(NAMES, NAMES, strict=True)
+    )
 
 
 def checkpoint_of_two_steps(path, **settings) -> UNet:

@@ -25,7 +25,8 @@ from unet_paper.training.checkpoint import FORMAT as CHECKPOINT_FORMAT
 from unet_paper.training.checkpoint import read_checkpoint
 
 FORMAT = "unet_paper network 1"
-NAMES = ("em", "u373", "dic-hela")  # the networks of the book
+# The networks of the book, and the experiments whose first fold made them
+NAMES = {"em": "em-small", "u373": "u373-narrow", "dic-hela": "dic-hela-narrow"}
 
 
 def save_network(path: str | os.PathLike, net: UNet, *, card: dict) -> None:
@@ -166,7 +167,7 @@ def find_network(name_or_path: str | os.PathLike) -> Path:
         if candidate.is_file():
             return candidate
     present = sorted(file.stem for folder in folders for file in folder.glob("*.safetensors"))
-    experiment = f"{path}-narrow" if str(path) in NAMES else "NAME"
+    experiment = NAMES.get(str(path), "NAME")
     raise FileNotFoundError(
         f"no network and no file called {str(path)!r}; networks here: {', '.join(present) or 'none'}. "
         f"`python -m unet_paper reproduce {experiment}` trains one: pass the path of the .safetensors file it writes"
