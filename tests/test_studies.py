@@ -28,7 +28,7 @@ ALL_RATES = {family: rates[0] for family, rates in RATES.items()}
 def row(change: str, fold: int = 1, seed: int = 0, **more) -> dict:
     """Return the least that a row must hold to be used."""
     found = CHANGES[change].recipe(ALL_RATES)
-    known = {"change": change, "fold": fold, "seed": seed, "version": VERSION, "base": BASE.fingerprint}
+    known = {"change": change, "fold": fold, "seed": seed, "version": VERSION, "base": recipe.BASE.fingerprint}
     return {**known, "recipe": found.fingerprint, "scores": {"block": {"v_rand": 0.5}}, **more}
 
 
@@ -259,6 +259,13 @@ def test_a_run_leaves_one_row_that_names_its_circumstances_and_no_checkpoint(tin
     assert np.array(made["scores"]["block"]["sections"]["v_rand_error"]).shape == (4, 11)
     assert np.array(made["signals"]["end"]).shape == (23, 3)
     assert not list(tiny.folder.glob("*checkpoint*"))
+
+
+def test_a_run_whose_row_another_process_has_added_meanwhile_is_not_done_again(tiny, monkeypatch):
+    job = StudyJob("study-base", "base", 1, 2)
+    add_rows(rows_path(job.study, tiny.folder), [row("base", seed=2)])
+    monkeypatch.setattr(study_runs, "run_row", lambda *_, **__: pytest.fail("it was done again"))
+    job.run(tiny, lambda history: None)
 
 
 def test_a_run_that_diverges_leaves_a_row_that_says_so(tiny, monkeypatch):

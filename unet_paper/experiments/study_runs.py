@@ -86,7 +86,9 @@ class StudyJob:
         return self.recipe.make_network(self.seed)
 
     def run(self, place: Place, report: Callable[[History], None]) -> None:
-        """Train, score and add the row; then the checkpoint is no longer needed."""
+        """Train, score and add the row; then the checkpoint is no longer needed. Nothing if the row came meanwhile."""
+        if any(row["seed"] == self.seed for row in _found(self.study, place.folder).of(self.change, self.fold)):
+            return
         row = run_row(self, place, report=report)
         add_rows(rows_path(self.study, place.folder), [row])
         for checkpoint in place.folder.glob(f"{self.name}.checkpoint*"):
