@@ -210,6 +210,8 @@ def plain_directive(name: str, title: str, body: str, book: Book) -> str:
     body = body.strip("\n")
     if name == "solution":
         return f"<details>\n<summary>Solution to {book.numbers[title]}</summary>\n\n{body}\n\n</details>"
+    if options.get("class") == "answer":
+        return f"<details>\n<summary>{title}</summary>\n\n{body}\n\n</details>"
     if name == "list-table":
         return f"**{book.numbers[options['name']]}.** {title}\n\n{plain_table(body)}"
     headings = {"admonition": title, "warning": "Warning", "exercise": book.numbers.get(options.get("label", ""), "")}

@@ -46,6 +46,10 @@ def plain(text: str) -> str:
         ("{cite}`he2015delving`", "[[He et al., 2015](https://doi.org/10.1109/ICCV.2015.123)]"),
         ("{cite:t}`kingma2015adam`", "Kingma and Ba [2015]"),
         (":::{admonition} Aim\n:class: aim\nTo see\nit.\n:::", "> **Aim**\n>\n> To see\n> it."),
+        (
+            ":::{admonition} Answer\n:class: answer\nNothing.\n:::",
+            "<details>\n<summary>Answer</summary>\n\nNothing.\n\n</details>",
+        ),
         (":::{warning}\nNever.\n:::", "> **Warning**\n>\n> Never."),
         ("```{exercise}\n:label: exercise-half-channels\n\nHalve it.\n```", "> **Exercise 3.1**\n>\n> Halve it."),
         (

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import unet_paper as up
 from unet_paper.messages import LIMIT, plain
+
+NAMES = 'experiments or studies to run; "gpu" for all experiments that need one, "studies" for every study'
 
 
 def add_parser(subparsers) -> None:
@@ -17,9 +19,10 @@ def add_parser(subparsers) -> None:
         help="train and measure as the book's records say",
         description="Trains experiments on each of their folds, several side by side, measures the held-out images, "
         "and writes a record and a network per run. First it says what that will cost on this machine. Without a name "
-        "it lists what there is. Interrupted runs continue where they were.",
+        "it lists what there is. Interrupted runs continue where they were. Of a study, only runs are done whose "
+        "row is missing.",
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help='experiments to run; "gpu" for all that need one')
+    parser.add_argument("names", nargs="*", metavar="NAME", help=NAMES)
     parser.add_argument("--fold", type=int, action="append", help="only this fold (may be given more than once)")
     parser.add_argument("--device", default="cpu", help='"cpu" or "cuda" (default: %(default)s)')
     parser.add_argument("--data", type=Path, metavar="DIR", help="data folder (default: $UNET_PAPER_DATA, else data/)")
@@ -36,19 +39,26 @@ def run(options: Namespace) -> int:
     """Run what was named, or list what there is."""
     if not options.names:
         print(format_list(up.experiments.EXPERIMENTS.values()))
+        print(format_studies(up.experiments.study_rows.read_studies()))
         return 0
-    names = [name for given in options.names for name in (up.experiments.plan.GPU if given == "gpu" else (given,))]
-    runner = up.experiments.runner
-    jobs = runner.jobs_of(names, folds=options.fold)
+    runner, studies = up.experiments.runner, list(up.experiments.STUDIES)
+    groups = {"gpu": up.experiments.plan.GPU, "studies": studies}
+    names = [name for given in options.names for name in groups.get(given, (given,))]
+    jobs = runner.jobs_of([name for name in names if name not in studies], folds=options.fold)
+    chosen = [name for name in names if name in studies]
     repository = up.datasets.folders.repository()
     if options.output is None and repository is None:
         raise ValueError("the package is installed without its repository; say where to write: --output DIR")
     options.output = options.output or repository / "runs"
     if options.publish:
-        return publish_all(jobs, options.output)
+        return publish_all(jobs, chosen, options.output)
     up.arrays.check_device(options.device)
     up.atomic.check_writable(options.output)
     options.output.mkdir(parents=True, exist_ok=True)
+    jobs += up.experiments.study_runs.study_jobs(chosen, options.output, folds=options.fold)
+    if not jobs:
+        print("nothing is missing")
+        return 0
     place = runner.Place(options.output, options.device, options.data)
     workers = options.workers or (runner.default_workers() if options.device == "cpu" else 1)
     print(format_cost(jobs, runner.estimated_seconds(jobs, place), workers), flush=True)
@@ -67,8 +77,11 @@ def stopped(options: Namespace) -> str:
     )
 
 
-def publish_all(jobs: Sequence, folder: Path) -> int:
-    """Copy the records of finished runs into the book's data and print what was written."""
+def publish_all(jobs: Sequence, studies: Sequence[str], folder: Path) -> int:
+    """Copy the records of finished runs and the rows of studies into the book's data and print what was written."""
+    for name in studies:
+        if path := up.experiments.study_runs.publish_rows(name, folder):
+            print(plain(path))
     for job in jobs:
         for path in up.experiments.publish.publish(job.plan, job.fold, seed=job.seed, runs=folder):
             print(plain(path))
@@ -89,4 +102,13 @@ def format_list(experiments: Sequence) -> str:
         folds = " ".join(map(str, experiment.folds))
         steps = experiment.config.steps
         lines.append(f"{experiment.name:22}{experiment.base_channels:9}{steps:8}{experiment.scale:7g}  {folds}")
+    return "\n".join(lines)
+
+
+def format_studies(studies: Mapping) -> str:
+    """Return one line per study: how many of its runs have a row, and its question."""
+    lines = ["", f"{'study':22}{'rows':>6}{'missing':>9}  question"]
+    for name, rows in studies.items():
+        question = up.experiments.STUDIES[name].question
+        lines.append(f"{name:22}{len(rows.usable):6}{len(rows.missing):9}  {question}")
     return "\n".join(lines)

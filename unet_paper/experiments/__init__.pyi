@@ -1,9 +1,14 @@
+from . import effects as effects
 from . import measures as measures
 from . import plan as plan
 from . import publish as publish
+from . import recipe as recipe
 from . import record as record
 from . import run as run
 from . import runner as runner
+from . import studies as studies
+from . import study_rows as study_rows
+from . import study_runs as study_runs
 from . import summary as summary
 from .plan import EXPERIMENTS as EXPERIMENTS
 from .plan import Experiment as Experiment
@@ -11,3 +16,5 @@ from .record import over_folds as over_folds
 from .record import read_benchmark as read_benchmark
 from .record import read_records as read_records
 from .record import results_folder as results_folder
+from .studies import STUDIES as STUDIES
+from .study_rows import read_studies as read_studies

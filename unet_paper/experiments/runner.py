@@ -10,7 +10,7 @@ import math
 import os
 import signal
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing import connection, get_context
@@ -41,7 +41,10 @@ ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class Job:
-    """One run: an experiment of `EXPERIMENTS`, the fold that it holds out, and its seed."""
+    """One run: an experiment of `EXPERIMENTS`, the fold that it holds out, and its seed.
+
+    Whatever has its `name`, `plan`, `make_network` and `run` can be run too.
+    """
 
     experiment: str
     fold: int
@@ -56,6 +59,24 @@ class Job:
     def plan(self) -> Experiment:
         """The experiment itself."""
         return EXPERIMENTS[self.experiment]
+
+    def make_network(self) -> UNet:
+        """Return a network of the run's shape, to see what its steps cost."""
+        return UNet(base_channels=self.plan.base_channels)
+
+    def run(self, place: Place, report: Callable[[History], None]) -> None:
+        """Train, score and write the record."""
+        run_fold(
+            self.plan,
+            self.fold,
+            seed=self.seed,
+            results=place.folder,
+            networks=place.folder,
+            device=torch.device(place.device),
+            root=place.root,
+            progress=False,
+            on_report=report,
+        )
 
 
 @dataclass(frozen=True)
@@ -112,11 +133,11 @@ def estimated_seconds(jobs: Sequence[Job], place: Place) -> list[float]:
     for job in jobs:
         config, done = job.plan.config, steps_done(job, place.folder)
         late = min(config.late_steps, config.steps - done)
-        cost = 0.0
+        cost, net = 0.0, job.make_network()
         for steps, tile in ((config.steps - done - late, config.tile), (late, config.late_tile)):
-            kind = (job.plan.base_channels, tile, config.precision, config.batch_size)
+            kind = (type(net), job.plan.base_channels, tile, config.precision, config.batch_size)
             if steps > 0 and kind not in seconds:
-                seconds[kind] = _seconds_of_step(job.plan, tile, place)
+                seconds[kind] = _seconds_of_step(net, job.plan, tile, place)
             cost += steps * seconds.get(kind, 0.0)
         costs.append(cost)
     return costs
@@ -161,10 +182,10 @@ def default_workers() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _seconds_of_step(plan: Experiment, tile: int, place: Place) -> float:
+def _seconds_of_step(net: UNet, plan: Experiment, tile: int, place: Place) -> float:
     learn, _ = load_fold(plan.task, plan.folds[0], annotation=plan.annotation, root=place.root)
     config = replace(plan.config, tile=tile, late_tile=0, late_steps=0)
-    net, threads = UNet(base_channels=plan.base_channels), torch.get_num_threads()
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         first = learn.subset(range(1)).rescaled(plan.scale)
@@ -212,17 +233,7 @@ def _work(job: Job, place: Place, sender) -> None:
     try:
         busy = f"another process is at this run in {place.folder}; wait for it"
         with alone(place.folder / f".{job.name}", busy=busy):
-            run_fold(
-                job.plan,
-                job.fold,
-                seed=job.seed,
-                results=place.folder,
-                networks=place.folder,
-                device=torch.device(place.device),
-                root=place.root,
-                progress=False,
-                on_report=report,
-            )
+            job.run(place, report)
     except (ValueError, TypeError, OSError, RuntimeError, MemoryError) as error:
         (place.folder / f"{job.name}.error.txt").write_text(traceback.format_exc())
         sender.send((0, math.nan, f"{error} (details in {job.name}.error.txt)"))
