@@ -9,6 +9,7 @@ from . import runner as runner
 from . import studies as studies
 from . import study_rows as study_rows
 from . import study_runs as study_runs
+from . import study_verdicts as study_verdicts
 from . import summary as summary
 from .plan import EXPERIMENTS as EXPERIMENTS
 from .plan import Experiment as Experiment

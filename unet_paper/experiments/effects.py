@@ -1,4 +1,4 @@
-"""From the rows of the studies to effects with intervals, and to what they say about the paper's claims.
+"""From the rows of the studies to effects with intervals.
 
 An effect is the error with a change minus the error without it, on the same images: above 0, the change does harm.
 
@@ -49,14 +49,21 @@ class Effect(NamedTuple):
         """Whether the interval lies on one side of 0, and more than one run stands behind both errors."""
         return min(self.seeds, self.seeds_without) > 1 and (self.low > 0 or self.high < 0)
 
+    @property
+    def is_harm(self) -> bool:
+        """Whether the change does harm beyond doubt, as far as such an interval can say."""
+        return self.excludes_zero and self.difference > 0
 
-class Verdict(NamedTuple):
-    """What the rows say of a claim: ``"reproduced"``, ``"partly"``, ``"not reproduced"`` or ``"not yet"``, and why."""
+    @property
+    def is_gain(self) -> bool:
+        """Whether the change helps beyond doubt, as far as such an interval can say."""
+        return self.excludes_zero and self.difference < 0
 
-    claim: str
-    verdict: str
-    why: str
-    missing: str
+    def __str__(self) -> str:
+        """Say the difference with its interval, and how many runs stand behind it if it is few."""
+        few = min(self.seeds, self.seeds_without)
+        runs = "" if few >= len(SEEDS) else f", {few} run{'s' * (few > 1)}"
+        return f"{self.difference:+.4f} ({self.low:+.4f} to {self.high:+.4f}{runs})"
 
 
 def image_errors(row: Mapping, measure: str, test: str = "block") -> dict[int, float]:

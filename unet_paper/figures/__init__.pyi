@@ -1,3 +1,4 @@
+from . import ablations as ablations
 from . import architecture as architecture
 from . import augmentation as augmentation
 from . import benchmarks as benchmarks

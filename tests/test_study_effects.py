@@ -1,0 +1,191 @@
+"""Effects from hand-made rows: differences on the same images, intervals, verdicts, and what is missing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.test_studies import ALL_RATES
+from unet_paper.experiments.effects import averaged, effect_of, effects, image_errors, second_block
+from unet_paper.experiments.recipe import BASE
+from unet_paper.experiments.studies import CHANGES, STUDIES, planned
+from unet_paper.experiments.study_rows import VERSION, Rows
+from unet_paper.experiments.study_verdicts import verdicts
+
+V, CELL = "v_rand_error", "seg_error"
+
+
+def row(change: str, errors, *, seed: int = 0, fold: int = 1, frames=None, measure: str = V) -> dict:
+    """Return a row with one error for each image: a curve that is flat over two thresholds."""
+    sections = {measure: [[error, error] for error in errors]}
+    return {
+        **{"change": change, "fold": fold, "seed": seed, "version": VERSION, "base": BASE.fingerprint},
+        "recipe": CHANGES[change].recipe(ALL_RATES).fingerprint,
+        "tested_on": {"block": {"frames": list(frames or range(6, 6 + len(errors)))}},
+        "scores": {"block": {"sections": sections}},
+    }
+
+
+def studies_with(rows: list[dict]) -> dict[str, Rows]:
+    """Return the studies with these rows, and as missing what the plan has beside them."""
+    there = {(made["change"], made["fold"], made["seed"]) for made in rows}
+    found = {}
+    for name, study in STUDIES.items():
+        mine = {change.name for change in study.changes}
+        usable = [made for made in rows if made["change"] in mine]
+        found[name] = Rows(name, usable, [run for run in planned(name) if run[1:] not in there], [])
+    return found
+
+
+def everything(errors: dict[str, float], *, noise: float = 0.001) -> dict[str, Rows]:
+    """Return complete studies in which all changes have an error of 0.1, but those that are named."""
+    rows = []
+    for name in STUDIES:
+        for run in planned(name):
+            measure = CELL if run.change.startswith("DIC") else V
+            level = errors.get(run.change, 0.1)
+            spread = noise * np.array([-1, 0, 1, 0])
+            rows.append(
+                row(run.change, level + spread + noise * run.seed, seed=run.seed, fold=run.fold, measure=measure)
+            )
+    return studies_with(rows)
+
+
+def test_the_threshold_is_that_of_all_images_together():
+    made = row("base", [0.0, 0.0])
+    made["scores"]["block"]["sections"][V] = [[0.3, 0.0, 0.2], [0.0, 0.4, 0.0]]  # means 0.15, 0.2, 0.1
+    assert image_errors(made, V) == {6: 0.2, 7: 0.0}
+
+
+def test_frames_count_by_their_cells():
+    made = row("base", [0.0, 0.0])
+    made["scores"]["block"] = {"sections": {CELL: [[0.3, 0.0], [0.1, 0.2]]}, "weights": [1, 3]}  # 0.15 and 0.15; first
+    assert image_errors(made, CELL) == {6: 0.3, 7: 0.1}
+
+
+def test_an_effect_is_a_difference_on_the_same_images():
+    changed = [row("no skips", [0.3, 0.5], frames=[7, 9])]
+    unchanged = [row("base", [0.9, 0.1, 0.9, 0.2], frames=[6, 7, 8, 9])]
+    effect = effect_of("no skips", changed, unchanged, V, against="base", fold=1)
+    assert (effect.error, effect.without) == pytest.approx((0.4, 0.15))
+    assert effect.difference == pytest.approx(0.25)
+    assert (effect.seeds, effect.seeds_without) == (1, 1)
+    assert not effect.excludes_zero  # of luck in training, one run knows nothing
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=6), st.floats(-0.5, 0.5))
+def test_what_is_the_same_on_every_image_and_seed_has_no_width(errors, shift):
+    unchanged = [row("base", errors, seed=seed) for seed in range(3)]
+    changed = [row("no skips", np.array(errors) + shift, seed=seed) for seed in range(3)]
+    effect = effect_of("no skips", changed, unchanged, V, against="base", fold=1)
+    assert (effect.low, effect.high) == pytest.approx((shift, shift), abs=1e-12)
+
+
+def test_luck_of_the_seeds_widens_the_interval():
+    unchanged = [row("base", [0.1, 0.1], seed=seed) for seed in range(3)]
+    calm, wild = (
+        effect_of("padded", [row("padded", [e, e]) for e in errors], unchanged, V, against="base", fold=1)
+        for errors in ([0.2, 0.2, 0.2], [0.0, 0.2, 0.4])
+    )
+    assert calm.difference == pytest.approx(wild.difference)
+    assert (calm.low, calm.high) == pytest.approx((0.1, 0.1))
+    assert wild.low < 0.0 < 0.15 < wild.high
+    assert calm.is_harm
+    assert not wild.excludes_zero
+
+
+def test_a_diverged_run_has_no_error_and_no_effect():
+    diverged = [{**row("padded", [0.1]), "scores": None}]
+    assert effect_of("padded", diverged, [row("base", [0.1])], V, against="base", fold=1) is None
+
+
+def test_effects_are_sorted_and_say_what_they_are_compared_with():
+    rows = [row("base", [0.1, 0.1]), row("1 section", [0.4, 0.4]), row("elastic 0 px, 1 section", [0.45, 0.45])]
+    found = effects(studies_with([*rows, row("w0 10", [0.05, 0.05])]))
+    assert [(effect.change, effect.against) for effect in found] == [
+        ("1 section", "base"),
+        ("elastic 0 px, 1 section", "1 section"),
+        ("w0 10", "base"),
+    ]
+    assert str(found[2]) == "-0.0500 (-0.0500 to -0.0500, 1 run)"
+
+
+def test_cells_have_another_measure_and_are_left_out():
+    rows = [row(name, [0.2], fold=0, measure=CELL) for name in ("DIC", "DIC, w0 10")]
+    assert effects(studies_with(rows), fold=0) == []
+    (effect,) = effects(studies_with(rows), CELL, fold=0)
+    assert effect.change == "DIC, w0 10"
+
+
+def test_the_second_block_waits_for_the_first_and_takes_the_five_largest_effects_of_either_sign():
+    strong = {"no skips": 0.4, "1 section": 0.3, "w0 10": 0.01, "elastic 0 px, 1 section": 0.9, "padded": 0.2}
+    assert second_block(studies_with([row("base", [0.1])])) == []
+    runs = second_block(everything(strong | {"elastic 0 px": 0.11}))
+    named = {run.change for run in runs}
+    assert {"base", "no skips", "elastic 0 px, 1 section", "1 section"} <= named
+    assert "elastic 0 px" not in named
+    assert {run.fold for run in runs} == {4}
+    assert len(runs) == 3 * len(named)
+
+
+def test_without_rows_every_claim_is_open_and_says_what_is_missing():
+    found = verdicts(studies_with([]))
+    assert set(found) == {"C5", "C6", "C7", "C8", "C9"}
+    assert {verdict.verdict for verdict in found.values()} == {"not examined"}
+    assert "dropout 0 (fold 1: seeds 0 1 2)" in found["C9"].missing
+    assert "base (fold 1: seeds 0 1 2)" in found["C9"].missing
+    assert "Adam, rate 0.001 (fold 2: seeds 0)" not in found["C6"].missing
+    assert "momentum 0, rate 0.1 (fold 2: seeds 0)" in found["C6"].missing
+
+
+def test_a_claim_stays_open_while_a_single_run_is_missing_and_shows_what_is_there():
+    studies = everything({"dropout 0": 0.2, "dropout 0, 1 section": 0.2})
+    assert verdicts(studies)["C9"].verdict == "reproduced"
+    lost = studies["study-dropout"]
+    run = next(run for run in planned("study-dropout") if run.change == "dropout 0" and run.seed == 2)
+    kept = [made for made in lost.usable if (made["change"], made["seed"]) != ("dropout 0", 2)]
+    verdict = verdicts(studies | {"study-dropout": Rows(lost.study, kept, [run], [])})["C9"]
+    assert verdict.verdict == "not examined"
+    assert verdict.missing == ("dropout 0 (fold 1: seeds 2)",)
+    assert "2 runs" in verdict.ours
+
+
+@pytest.mark.parametrize(
+    ("claim", "errors", "verdict"),
+    [
+        ("C5", {"sqrt(1/N)": 0.2, "PyTorch": 0.2}, "reproduced"),
+        ("C5", {"PyTorch": 0.2}, "partly"),
+        ("C5", {}, "not reproduced"),
+        ("C6", {"momentum 0": 0.2}, "reproduced"),
+        ("C6", {"momentum 0": 0.2, "momentum 0.9, batch 10": 0.05}, "partly"),
+        ("C6", {"momentum 0, batch 100": 0.05}, "not reproduced"),
+        ("C7", {"w0 10": 0.05, "DIC, w0 10": 0.05}, "reproduced"),
+        ("C7", {"w0 10": 0.2, "DIC, w0 10": 0.05}, "partly"),
+        ("C7", {"w0 10": 0.2, "DIC, w0 10": 0.2}, "not reproduced"),
+        ("C8", {"elastic 0 px, 1 section": 0.2, "elastic 0 px, 5 sections": 0.2}, "reproduced"),
+        (
+            "C8",
+            {"elastic 0 px, 1 section": 0.2, "elastic 0 px, 5 sections": 0.2, "no rotations, no flips, 1 section": 0.3},
+            "partly",
+        ),
+        ("C8", {"no rotations, no flips": 0.3}, "not reproduced"),
+        ("C9", {"dropout 0, 1 section": 0.2}, "partly"),
+        ("C9", {"dropout 0": 0.05}, "not reproduced"),
+    ],
+)
+def test_verdicts_follow_from_intervals(claim, errors, verdict):
+    found = verdicts(everything(errors))[claim]
+    assert found.verdict == verdict
+    assert found.missing == ()
+
+
+def test_averages_are_read_for_every_network():
+    made = [row("base", [0.1, 0.3], seed=seed) for seed in range(2)]
+    for network in made:
+        network["scores"]["7 rotations"] = {"sections": {V: [[0.1, 0.1], [0.2, 0.2]]}}
+    read = averaged(made)
+    assert read["block"] == pytest.approx([0.2, 0.2])
+    assert read["7 rotations"] == pytest.approx([0.15, 0.15])
+    assert averaged([]) == {}

@@ -1,0 +1,148 @@
+"""What the rows of the studies say about claims C5 to C9 of the paper; with runs missing, which ones.
+
+The rules stand here before the runs do: each names the effects that it needs, and what follows from their intervals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from unet_paper.experiments.effects import MEASURE, Effect, effects
+from unet_paper.experiments.studies import CHANGES, CHOOSING_BLOCK, FEW, RATES, Planned, named
+from unet_paper.experiments.study_rows import Rows
+
+REPRODUCED, PARTLY, NOT, OPEN = "reproduced", "partly", "not reproduced", "not examined"
+CELLS = "seg_error"  # 1 - SEG
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was found about a claim.
+
+    Attributes
+    ----------
+    verdict : str
+        ``"reproduced"``, ``"partly"``, ``"not reproduced"``, or ``"not examined"`` as long as runs are missing.
+    ours : str
+        Each effect with its interval.
+    reason : str
+        What decided.
+    runs : int
+        Trainings behind it.
+    missing : tuple of str
+        Runs that would have to be done.
+    """
+
+    verdict: str
+    ours: str
+    reason: str
+    runs: int = 0
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Need:
+    """One effect that a verdict rests on."""
+
+    change: str
+    measure: str = MEASURE
+    fold: int = 1
+
+    @property
+    def label(self) -> str:
+        return f"{self.change}, tested on 0{2 - self.fold}" if self.measure == CELLS else self.change
+
+
+def verdicts(studies: Mapping[str, Rows]) -> dict[str, Verdict]:
+    """Return what the studies say about the claims C5 to C9, by name.
+
+    Parameters
+    ----------
+    studies : mapping of str to Rows
+        From `read_studies`.
+    """
+    return {claim: _verdict(studies, needs, rule) for claim, (needs, rule) in _RULES.items()}
+
+
+def _verdict(studies: Mapping[str, Rows], needs: tuple[_Need, ...], rule: Callable) -> Verdict:
+    found: dict[str, Effect] = {}
+    for need in needs:
+        for effect in effects(studies, need.measure, fold=need.fold, names=[need.change]):
+            found[need.label] = effect
+    missing = _missing(studies, needs)
+    ours = "; ".join(f"{label} {effect}" for label, effect in found.items()) or "–"
+    sides = {(change, effect.fold, n) for effect in found.values() for change, n in _sides(effect)}
+    runs = sum(n for _, _, n in sides)
+    if missing or len(found) < len(needs):
+        return Verdict(OPEN, ours, "Runs are missing.", runs, missing)
+    verdict, reason = rule(list(found.values()))
+    return Verdict(verdict, ours, reason, runs)
+
+
+def _sides(effect: Effect) -> tuple[tuple[str, int], tuple[str, int]]:
+    return (effect.change, effect.seeds), (effect.against, effect.seeds_without)
+
+
+def _missing(studies: Mapping[str, Rows], needs: tuple[_Need, ...]) -> tuple[str, ...]:
+    wanted = {(name, need.fold) for need in needs for name in (need.change, CHANGES[need.change].against)}
+    families = [CHANGES[name].tuned for name, _ in wanted if CHANGES[name].tuned]
+    wanted |= {(f"{family}, rate {rate:g}", CHOOSING_BLOCK) for family in families for rate in RATES[family]}
+    lacking: dict[str, list[Planned]] = {}
+    for run in (run for rows in studies.values() for run in rows.missing if (run.change, run.fold) in wanted):
+        lacking.setdefault(run.change, []).append(run)
+    return tuple(named(runs) for runs in lacking.values())
+
+
+def _initialisation(found: list[Effect]) -> tuple[str, str]:
+    harmed = sum(effect.is_harm for effect in found)
+    reason = f"{harmed} of the {len(found)} other rules end in a larger error than sqrt(2/N), beyond doubt."
+    return (NOT, PARTLY, REPRODUCED)[min(harmed, 2)], reason
+
+
+def _momentum(found: list[Effect]) -> tuple[str, str]:
+    without, *batches = found
+    beaten = [effect.change for effect in batches if effect.is_gain]
+    helps = "does better than no memory at all" if without.is_harm else "is not shown to do better than no memory"
+    reason = f"Momentum 0.99 on single tiles {helps}, and {' and '.join(beaten) or 'no batch'} does better than it."
+    return (NOT, PARTLY, REPRODUCED)[without.is_harm + (not beaten)], reason
+
+
+def _weights(found: list[Effect]) -> tuple[str, str]:
+    sections, *cells = found
+    gains = sum(effect.is_gain for effect in cells)
+    helps = "helps" if sections.is_gain else "is not shown to help"
+    reason = f"The border term {helps} on EM sections, and helps in {gains} of 2 directions on touching cells."
+    return (NOT if not sections.is_gain + gains else REPRODUCED if sections.is_gain and gains == 2 else PARTLY), reason
+
+
+def _elastic(found: list[Effect]) -> tuple[str, str]:
+    """Judge pairs: without elastic deformation, without rotations and flips; of 1, of 5 and of all sections."""
+    pairs = list(zip(found[::2], found[1::2], strict=True))
+    needed = [bool(elastic.is_harm) for elastic, _ in pairs]
+    first = [elastic.difference >= rigid.difference for elastic, rigid in pairs]
+    reason = (
+        f"Leaving it out does harm beyond doubt with {sum(needed)} of the 3 numbers of sections, and more harm than "
+        f"leaving out rotations and flips with {sum(first)} of them."
+    )
+    key = all(needed[:2]) and all(first[:2])
+    return (REPRODUCED if key else PARTLY if any(needed) else NOT), reason
+
+
+def _dropout(found: list[Effect]) -> tuple[str, str]:
+    harmed = sum(effect.is_harm for effect in found)
+    reason = f"Leaving dropout out does harm beyond doubt in {harmed} of 2 cases: with all sections and with one."
+    return (NOT, PARTLY, REPRODUCED)[harmed], reason
+
+
+_NUMBERS = (*(f", {few}" for few in FEW), "")  # 1, 5 and all sections
+_RULES = {
+    "C5": ((_Need("sqrt(1/N)"), _Need("PyTorch")), _initialisation),
+    "C6": (tuple(map(_Need, ("momentum 0", "momentum 0.9, batch 10", "momentum 0, batch 100"))), _momentum),
+    "C7": ((_Need("w0 10"), *(_Need("DIC, w0 10", CELLS, fold) for fold in (0, 1))), _weights),
+    "C8": (
+        tuple(_Need(f"{name}{few}") for few in _NUMBERS for name in ("elastic 0 px", "no rotations, no flips")),
+        _elastic,
+    ),
+    "C9": ((_Need("dropout 0"), _Need("dropout 0, 1 section")), _dropout),
+}
