@@ -227,7 +227,7 @@ def test_segment_goes_on_and_refuses_other_settings(sequence, network, capsys):
     out = sequence.parent / "cells"
     arguments = ["segment", str(sequence), str(out), "--network", network, "--min-size", "20"]
     assert main(arguments) == 0
-    (out / "finished/t001.json").unlink()  # as if the run had been interrupted at the second image
+    (out / "finished/t001.csv").unlink()  # as if the run had been interrupted at the second image
     (out / "t001_mask.tif").write_bytes(b"half")
     before = (out / "t000_mask.tif").stat().st_mtime_ns
     assert main(arguments) == 0

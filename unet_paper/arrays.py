@@ -20,7 +20,10 @@ IGNORE = -1  # label of a pixel that nobody annotated: it gets loss weight 0
 FULL_RANGE = {"uint8": 255, "uint16": 65535}  # grey value that becomes 1.0
 SMALL_PART = 0.25  # of a type's range: 12 and 14 bits stored in 16 stay below it, the challenges' images do not
 
+Part = tuple[tuple[int, int], tuple[int, int]]  # rows, columns: first, and last + 1
+
 _LONGEST_SIDE = 32_768  # px; an image of such sides takes 4 GB
+_RESIZED_AT_ONCE = 1 << 23  # numbers in memory
 _LARGEST_FLOAT = float(np.finfo(np.float64).max)
 _Scalar = bool | int | float | str
 TYPES = {kind.__name__: kind for kind in (bool, int, float, str)}  # by name, as annotations of a dataclass are text
@@ -234,6 +237,57 @@ def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Resize (C, H, W) float32 to (C, *size): linear interpolation, averaging over what a smaller pixel covers."""
     tensor = torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32))[None]  # (1, C, H, W)
     return interpolate(tensor, size=size, mode="bilinear", antialias=True)[0].numpy()
+
+
+def resized_part(
+    window: np.ndarray, corner: tuple[int, int], old: tuple[int, int], new: tuple[int, int], part: Part
+) -> np.ndarray:
+    """Return a part of what `resize_image` makes of a whole image, to the bit, from the window of `needed_part`.
+
+    Parameters
+    ----------
+    window : numpy.ndarray
+        (h, w) float32, of the image.
+    corner : tuple of int
+        Row and column of its first pixel in the image.
+    old, new : tuple of int
+        (H, W) of the image before and after.
+    part : tuple of tuple of int
+        First and last + 1 of the rows and of the columns to return.
+
+    Returns
+    -------
+    numpy.ndarray
+        (rows, columns) float32.
+    """
+    wide = _resized_last_axis(window, corner[1], old[1], new[1], part[1])
+    return np.ascontiguousarray(_resized_last_axis(np.ascontiguousarray(wide.T), corner[0], old[0], new[0], part[0]).T)
+
+
+def needed_part(part: Part, old: tuple[int, int], new: tuple[int, int]) -> Part:
+    """Return rows and columns of an image of `old` (H, W) on which a part of it, resized to `new`, depends."""
+    spans = []
+    for (start, stop), before, after in zip(part, old, new, strict=True):
+        factor = before / after
+        reach = max(factor, 1.0) + 1  # a pixel averages over what it covers, at least over its two neighbours
+        low, high = (start + 0.5) * factor - reach, (stop - 0.5) * factor + reach
+        spans.append((max(0, math.floor(low)), min(before, math.ceil(high))))
+    return spans[0], spans[1]
+
+
+def _resized_last_axis(window: np.ndarray, at: int, old: int, new: int, part: tuple[int, int]) -> np.ndarray:
+    """(h, w) -> (h, part): the weights depend on a pixel's place in the whole axis, so the window is laid there."""
+    if old == new:
+        return window[:, part[0] - at : part[1] - at]
+    at_once = max(1, _RESIZED_AT_ONCE // (old + new))
+    pieces = []
+    for first in range(0, len(window), at_once):
+        piece = window[first : first + at_once]
+        axis = torch.zeros(1, 1, len(piece), old)
+        axis[0, 0, :, at : at + window.shape[1]] = torch.from_numpy(piece)
+        resized = interpolate(axis, size=(len(piece), new), mode="bilinear", antialias=True)
+        pieces.append(resized[0, 0, :, part[0] : part[1]].numpy().copy())
+    return np.concatenate(pieces)
 
 
 def resize_labels(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:

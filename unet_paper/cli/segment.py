@@ -11,7 +11,7 @@ import unet_paper as up
 from unet_paper.messages import plain
 
 FRAMES_HELP = "folder of numbered TIFF or PNG images (t000.tif, t001.tif, ...), or one TIFF stack; grey, 8 or 16 bit"
-IMAGES_HELP = "folder, file or pattern of images: TIFF of any kind, PNG, JPEG; any names, sizes may differ"
+IMAGES_HELP = "folder, file or pattern of images: TIFF of any kind, OME-Zarr, PNG, JPEG; any names, sizes may differ"
 NETWORK_HELP = "trained network: em, u373, dic-hela, or a .safetensors file that this program wrote"
 
 
@@ -34,6 +34,18 @@ def add_parser(subparsers) -> None:
     parser.add_argument("--channel", type=int, metavar="N", help="which channel of the images, from 0")
     parser.add_argument("--grey", action="store_true", help="colour images by their brightness (the default for them)")
     parser.add_argument("--frame", type=int, metavar="N", help="only image N of each file, from 0")
+    parser.add_argument(
+        "--block",
+        type=int,
+        metavar="PX",
+        help="cut images longer than PX into blocks of this side, with the same result; 0: none (default: TIFF and "
+        "Zarr of more than 32 megapixels, blocks of 2048)",
+    )
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="share the blocks among the machines of a dask cluster, e.g. tcp://10.0.0.1:8786; all must see IMAGES",
+    )
     add_options(parser)
     parser.set_defaults(run=run, stopped=stopped)
 
@@ -108,6 +120,8 @@ def run(options: Namespace) -> int:
         channel=options.channel,
         frame=options.frame,
         force=options.force,
+        block=options.block,
+        client=None if options.scheduler is None else up.own_images.machines.connected(options.scheduler),
     )
     counts = f"{written.images} images, {written.cells} cells, {time.monotonic() - start:.1f} s"
     print(plain(f"{counts}: {written.folder}"))

@@ -12,6 +12,8 @@ from . import noise as noise
 from . import synthetic_frames as synthetic_frames
 from . import synthetic_sections as synthetic_sections
 from . import tiff as tiff
+from . import windows as windows
+from . import zarr_images as zarr_images
 from .annotation import closed_rings as closed_rings
 from .cell_tracking import cell_frames as cell_frames
 from .cell_tracking import forgotten_cells as forgotten_cells

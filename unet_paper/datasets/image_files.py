@@ -1,4 +1,4 @@
-"""Images as microscopes, Fiji and browsers save them: TIFF of any kind, PNG, JPEG; grey values one image at a time.
+"""Images as microscopes, Fiji and browsers save them: TIFF, OME-Zarr, PNG, JPEG; grey values one image at a time.
 
 A file is described without reading its pixels, so that a whole folder can be checked before work starts, and read one
 image after the other, so that memory does not grow with their number.
@@ -20,6 +20,7 @@ import numpy as np
 from imagecodecs import jpeg8_decode, png_decode
 
 from unet_paper.datasets.tiff import TiffImages, open_tiff
+from unet_paper.datasets.zarr_images import is_zarr, open_zarr
 
 ENDINGS = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
 FIX = "save it as a grey TIFF or PNG, for example in Fiji"
@@ -88,9 +89,11 @@ def list_images(source: str | os.PathLike | Sequence) -> list[Path]:
     if not isinstance(source, str | os.PathLike):
         return [path for part in source for path in list_images(part)]
     path = Path(source).expanduser()
+    if is_zarr(path):
+        return [path]
     if path.is_dir():
         found = [file for file in path.iterdir() if is_image(file)]
-        names = f"*{', *'.join(ENDINGS)}"
+        names = f"*{', *'.join(ENDINGS)} or Zarr"
     elif path.is_file():
         return [path]
     else:
@@ -105,8 +108,10 @@ def list_images(source: str | os.PathLike | Sequence) -> list[Path]:
 
 
 def is_image(path: Path) -> bool:
-    """Tell whether the name of an existing file is that of an image; hidden files are none."""
-    return path.suffix.lower() in ENDINGS and not path.name.startswith(".") and path.is_file()
+    """Tell whether a path is an image: a file by its ending, a folder as a Zarr; what is hidden is none."""
+    if path.name.startswith("."):
+        return False
+    return (path.suffix.lower() in ENDINGS and path.is_file()) or is_zarr(path)
 
 
 def natural_order(path: Path) -> list:
@@ -124,6 +129,13 @@ def describe(path: Path) -> ImageFile:
     ValueError
         If it is no image of these formats, cut, or in a form that has no rows and columns.
     """
+    if is_zarr(path):
+        with open_zarr(path) as images:
+            kind = images.dtype.kind
+            full = None if kind == "f" else 1.0 if kind == "b" else float(np.iinfo(images.dtype).max)
+            return ImageFile(
+                path, images.frames, images.channels, False, images.size, str(images.dtype), full, images.pixel_size
+            )
     if path.suffix.lower() not in (".tif", ".tiff"):
         pixels = _read_picture(path)
         channels = 1 if pixels.ndim == 2 else pixels.shape[2]
@@ -163,7 +175,7 @@ def grey_frames(file: ImageFile, *, channel: int | None = None, frame: int | Non
     check_selection(file, channel=channel, frame=frame)
     with _opened(file.path) as (count, plane):
         for number in range(count) if frame is None else (frame,):
-            yield _grey(plane(number), file, channel)
+            yield grey_of(plane(number), file, channel)
 
 
 def check_selection(file: ImageFile, *, channel: int | None = None, frame: int | None = None) -> None:
@@ -259,14 +271,17 @@ def _opened(path: Path, *, colours: bool = True) -> Iterator[tuple[int, Callable
     """Give the number of images in a file, and a function from a number to an image (channels, H, W)."""
     if path.suffix.lower() in (".tif", ".tiff"):
         with open_tiff(path, fix=FIX) as tiff:
-            yield tiff.frames, lambda number: _shown(tiff, tiff.plane(number)) if colours else tiff.plane(number)
+            yield tiff.frames, lambda number: shown(tiff, tiff.plane(number)) if colours else tiff.plane(number)
+    elif is_zarr(path):
+        with open_zarr(path) as images:
+            yield images.frames, images.plane
     else:
         pixels = _read_picture(path)
         yield 1, lambda _: pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, -1, 0)
 
 
-def _shown(tiff: TiffImages, plane: np.ndarray) -> np.ndarray:
-    """Return (channels, H, W) with colour numbers looked up and 0 as black."""
+def shown(tiff: TiffImages, plane: np.ndarray) -> np.ndarray:
+    """Return pixels (channels, H, W) of a TIFF with colour numbers looked up and 0 as black."""
     if tiff.palette is not None:
         return np.moveaxis(tiff.palette[plane[0]], -1, 0)
     if tiff.is_inverted and plane.dtype.kind == "u":
@@ -274,7 +289,8 @@ def _shown(tiff: TiffImages, plane: np.ndarray) -> np.ndarray:
     return plane
 
 
-def _grey(plane: np.ndarray, file: ImageFile, channel: int | None) -> np.ndarray:
+def grey_of(plane: np.ndarray, file: ImageFile, channel: int | None) -> np.ndarray:
+    """Return the chosen channel of pixels (channels, H, W), or the luminance of a colour picture, as (H, W)."""
     if channel is not None:
         return plane[channel]
     if not file.is_colour:

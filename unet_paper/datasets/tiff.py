@@ -87,6 +87,10 @@ class TiffImages:
         pages = np.arange(prod(lengths)).reshape(lengths)[place]
         return np.concatenate([_channels_first(self._read(n), inner) for n in np.ravel(pages)])
 
+    def series_of(self, frame: int) -> tuple[tifffile.TiffPageSeries, int]:
+        """Return the series that holds image number `frame`, and the number of the image in it."""
+        return (self._series[frame], 0) if len(self._series) > 1 else (self._series[0], frame)
+
     def _by_page(self) -> bool:
         """Each page is one plane: they can be read one by one."""
         inner = self.page.axes

@@ -1,7 +1,11 @@
 from . import applying as applying
+from . import blocks as blocks
 from . import folder as folder
 from . import grey_values as grey_values
+from . import joining as joining
+from . import large as large
 from . import learning as learning
+from . import machines as machines
 from . import outlines as outlines
 from . import pairs as pairs
 from . import plan as plan

@@ -1,13 +1,17 @@
 """A network on a folder of images: masks named after them, and what other programs and people want beside.
 
-One image after the other, so memory does not grow with their number; every file is whole or absent, and a run that was
-interrupted goes on where it stopped.
+One image after the other, and a large image block by block, so memory grows neither with their number nor with their
+size; every file is whole or absent, and a run that was interrupted goes on where it stopped.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,11 +19,30 @@ import numpy as np
 from torch import nn
 from tqdm import tqdm
 
+from unet_paper.arrays import check_scalar
 from unet_paper.datasets.image_files import ImageFile, check_selection, describe, grey_frames, middle_frames
 from unet_paper.networks.image_settings import ImageSettings, area_diameter
+from unet_paper.own_images.blocks import BlockWork, Look, is_cut, look_at, refuse_inexact, work_on
 from unet_paper.own_images.folder import ResultFolder
-from unet_paper.own_images.grey_values import choose_normalisation, compare_statistics, range_of, scaled_min_size
-from unet_paper.own_images.outlines import as_csv, as_geojson, as_png, as_rois, overlay, table_rows
+from unet_paper.own_images.grey_values import (
+    Range,
+    choose_normalisation,
+    compare_statistics,
+    range_of,
+    scaled_min_size,
+)
+from unet_paper.own_images.large import large_outlines, large_rows, segment_large
+from unet_paper.own_images.outlines import (
+    TABLE_HEAD,
+    as_png,
+    as_rois,
+    csv_line,
+    geojson_lines,
+    outlines,
+    overlay,
+    rois_of,
+    table_rows,
+)
 from unet_paper.own_images.pairs import pictures_in
 from unet_paper.own_images.segmenting import Method, Network, Segmented, Summary, opened
 
@@ -71,10 +94,15 @@ def segment_files(
     channel: int | None = None,
     frame: int | None = None,
     force: bool = False,
+    block: int | None = None,
+    client=None,
     progress: bool = True,
     say=print,
 ) -> Summary:
     """Write one mask per image, named after it: `a.tif` gives `a_mask.tif`, image 7 of a stack `a_t007_mask.tif`.
+
+    Images of more than 32 megapixels in TIFF or Zarr are read, segmented and written block by block, with the same
+    result: their masks are TIFFs in tiles, of a Zarr OME-Zarrs (`a_mask.zarr`).
 
     Parameters
     ----------
@@ -92,6 +120,11 @@ def segment_files(
         Which channel, and which image of each file alone; both from 0.
     force : bool
         Begin anew in the folder of a run with other settings.
+    block : int, optional
+        Cut images that are longer than this into blocks of so many px as the network sees them; 0: cut none. By default
+        only large ones are cut, into blocks of 2048.
+    client : distributed.Client, optional
+        Of a dask cluster, whose machines compute the blocks; all must see the images under the same path.
     progress : bool
         Show a bar.
     say : callable
@@ -114,7 +147,11 @@ def segment_files(
         check_selection(file, channel=channel, frame=frame)
     net, known = opened(net, scale=method.scale)
     jobs = list(_jobs(files, frame))
-    for line in check_inputs(files, known, method, channel=channel):
+    if block is not None and check_scalar(block, int, name="block") < 0:
+        raise ValueError(f"block is {block} px; needs 0 (cut nothing) or more")
+    cut = [is_cut(file, block) for file in files]
+    looks = Looks(channel)
+    for line in check_inputs(files, known, method, channel=channel, looks=looks, cut=cut):
         say(line)
     if outputs.rois:
         as_rois(np.zeros((1, 1), dtype=int))  # the package is missing: better said now
@@ -129,24 +166,50 @@ def segment_files(
     }
     with folder.held():
         continues = folder.check(how, force=force)
-        done = [continues and folder.has(f"{_rows(job)}") for job in jobs]
+        done = [continues and folder.has(_rows(job)) for job in jobs]
+        if not continues:
+            folder.remove("unfinished")
         if any(done):
             say(f"{sum(done)} of {len(jobs)} images are done already")
-        for job, pixels in _unfinished(jobs, done, channel, progress=progress):
+        is_large = {file.path for file, is_one in zip(files, cut, strict=True) if is_one}
+        for job, pixels in _unfinished(jobs, done, channel, is_large, progress=progress):
+            if pixels is None:
+                work = _work(job, looks, net, known, method)
+                folder.begin(how, force=force)
+                _write_large(folder, job, looks, work, net, outputs, block, client, progress)
+                continue
             found = _found(job, pixels, net, known, method)
             folder.begin(how, force=force)  # not before there is something to keep
             _write_one(folder, job, pixels, found, outputs)
-        rows = [folder.read_json(_rows(job)) for job in jobs]
+        folder.remove("unfinished")
+        areas = array("q", (_area(line) for job in jobs for line in folder.lines(_rows(job))))
         if outputs.table:
-            folder.put_text("cells.csv", as_csv([tuple(row) for image in rows for row in image]))
-        areas = [row[2] for image in rows for row in image]
+            lines = (line for job in jobs for line in folder.lines(_rows(job)))
+            folder.put_lines("cells.csv", chain([csv_line(TABLE_HEAD)], lines))
         if (word := _size_word(areas, known, method)) is not None:
             say(word)
     return Summary(folder.path, len(jobs), len(areas))
 
 
+class Looks:
+    """What was seen of large images: each is read once before work starts, and the last few are remembered."""
+
+    def __init__(self, channel: int | None) -> None:
+        self.channel = channel
+        self.at = lru_cache(maxsize=LOOKED_AT)(self._at)
+
+    def _at(self, file: ImageFile, frame: int) -> Look:
+        return look_at(file, channel=self.channel, frame=frame)
+
+
 def check_inputs(
-    files: Sequence[ImageFile], known: ImageSettings | None, method: Method, *, channel: int | None = None
+    files: Sequence[ImageFile],
+    known: ImageSettings | None,
+    method: Method,
+    *,
+    channel: int | None = None,
+    looks: Looks | None = None,
+    cut: Sequence[bool] = (),
 ) -> list[str]:
     """Return what is assumed about images and network, one line each, and warnings where something does not fit.
 
@@ -160,6 +223,10 @@ def check_inputs(
         How cells will be found.
     channel : int, optional
         Which channel.
+    looks : Looks, optional
+        Reads the images that are cut into blocks.
+    cut : sequence of bool
+        Which of the files are; without it none.
 
     Raises
     ------
@@ -167,8 +234,11 @@ def check_inputs(
         If an image cannot be used: several channels and none chosen, NaN, floats that nothing brings to [0, 1].
     """
     settings = known or ImageSettings()
-    looked = [(f, next(grey_frames(f, channel=channel, frame=n))) for f, n in middle_frames(files, LOOKED_AT)]
-    ranges = [range_of(pixels, full=file.full) for file, pixels in looked]
+    large = {file.path for file, is_large in zip(files, cut, strict=False) if is_large}
+    if large:
+        refuse_inexact(method, known)
+    looked = [_seen(file, n, channel, looks if file.path in large else None) for file, n in _some(files)]
+    ranges = [used for _, _, used in looked]
     told = known is not None or method.normalise is not None
     how = {choose_normalisation(method.normalise, settings, used) for used in ranges} if told else set()
     lines = [
@@ -176,12 +246,27 @@ def check_inputs(
         f"grey values: {ranges[0]}; normalised by: {', '.join(sorted(how)) or 'their type'}",
         *_scale_lines(files, known, method),
     ]
+    if large:
+        lines.append(f"{len(large)} of {len(files)} files are segmented block by block, with the same result")
     small = next((used for used in ranges if used.is_small), None)
     if small is not None and how <= {"none"}:
         lines.append(f"warning: only {small} grey values are used; if little is found, try --normalise percentile")
-    samples = [method.prepared(pixels, known, full=file.full) for file, pixels in looked] if known else []
+    samples = [method.prepared(pixels, known, full=file.full) for file, pixels, _ in looked] if known else []
     warning = compare_statistics(samples, settings) if known else None
     return lines if warning is None else [*lines, f"warning: {warning}"]
+
+
+def _some(files: Sequence[ImageFile]) -> list[tuple[ImageFile, int]]:
+    return middle_frames(files, LOOKED_AT)
+
+
+def _seen(file: ImageFile, frame: int, channel: int | None, looks: Looks | None) -> tuple[ImageFile, np.ndarray, Range]:
+    """Return an image, or the thinned out pixels of a large one, and its range."""
+    if looks is not None:
+        look = looks.at(file, frame)
+        return file, look.sample, look.used
+    pixels = next(grey_frames(file, channel=channel, frame=frame))
+    return file, pixels, range_of(pixels, full=file.full)
 
 
 def _scale_lines(files: Sequence[ImageFile], known: ImageSettings | None, method: Method) -> list[str]:
@@ -203,14 +288,17 @@ def _jobs(files: Sequence[ImageFile], frame: int | None) -> Iterator[Job]:
 
 
 def _unfinished(
-    jobs: Sequence[Job], done: Sequence[bool], channel: int | None, *, progress: bool
-) -> Iterator[tuple[Job, np.ndarray]]:
-    """Give the images that are still to do, reading each file once from its first to its last."""
+    jobs: Sequence[Job], done: Sequence[bool], channel: int | None, large: set[Path], *, progress: bool
+) -> Iterator[tuple[Job, np.ndarray | None]]:
+    """Give the images that are still to do, reading each file once from its first to its last; None for large ones."""
     opened_file, frames = None, iter(())
     at = 0
     bar = tqdm(jobs, desc="segmenting", unit="image", disable=not progress)
     for job, is_done in zip(bar, done, strict=True):
         if is_done:
+            continue
+        if job.file.path in large:
+            yield job, None
             continue
         if job.file is not opened_file or job.file.frames == 1 or at > job.frame:
             opened_file, at = job.file, 0
@@ -223,12 +311,23 @@ def _unfinished(
 
 
 def _found(job: Job, pixels: np.ndarray, net: nn.Module, known: ImageSettings | None, method: Method) -> Segmented:
-    size = job.file.pixel_size
-    method = method if method.pixel_size is not None or size is None else replace(method, pixel_size=size)
+    with _named(job.file):
+        return _with_pixel_size(method, job.file).segment_one(pixels, net, known, full=job.file.full)
+
+
+def _with_pixel_size(method: Method, file: ImageFile) -> Method:
+    asked = method.pixel_size is not None or file.pixel_size is None
+    return method if asked else replace(method, pixel_size=file.pixel_size)
+
+
+@contextmanager
+def _named(file: ImageFile) -> Iterator[None]:
+    """Put the file in front of what is wrong with its image."""
     try:
-        return method.segment_one(pixels, net, known, full=job.file.full)
+        yield
     except (ValueError, TypeError) as error:
-        raise type(error)(f"{job.file.path}: {error}") from error
+        known = str(error).startswith(str(file.path))
+        raise type(error)(str(error) if known else f"{file.path}: {error}") from error
 
 
 def _write_one(folder: ResultFolder, job: Job, pixels: np.ndarray, found: Segmented, outputs: Outputs) -> None:
@@ -238,16 +337,54 @@ def _write_one(folder: ResultFolder, job: Job, pixels: np.ndarray, found: Segmen
     if outputs.overlay:
         folder.put_bytes(f"{job.name}_overlay.png", as_png(overlay(pixels, found.cells)))
     if outputs.geojson:
-        folder.put_text(f"{job.name}.geojson", as_geojson(found.cells))
+        folder.put_lines(f"{job.name}.geojson", geojson_lines(outlines(found.cells)))
     if outputs.rois:
         folder.put_zip(f"{job.name}_rois.zip", as_rois(found.cells))
     folder.put_image(f"{job.name}_mask.tif", found.cells, pixel_size=size)
     rows = table_rows(job.name, found.cells, pixels, pixel_size=size)
-    folder.put_json(_rows(job), [list(row) for row in rows])  # the last: an image with it is done
+    folder.put_lines(_rows(job), map(csv_line, rows))  # the last: an image with it is done
+
+
+def _work(job: Job, looks: Looks, net: nn.Module, known: ImageSettings | None, method: Method) -> BlockWork:
+    with _named(job.file):
+        method = _with_pixel_size(method, job.file)
+        look = looks.at(job.file, job.frame)
+        return work_on(job.file, look, net, known, method, channel=looks.channel, frame=job.frame)
+
+
+def _write_large(
+    folder: ResultFolder,
+    job: Job,
+    looks: Looks,
+    work: BlockWork,
+    net: nn.Module,
+    outputs: Outputs,
+    block: int | None,
+    client,
+    progress: bool,
+) -> None:
+    """Write what `_write_one` writes; the picture shows the large image smaller."""
+    wanted = {"probability": outputs.probability, "block": block, "client": client, "progress": progress}
+    with _named(job.file):
+        found = segment_large(folder, job.name, work, net, **wanted)
+        if outputs.overlay:
+            look = looks.at(job.file, job.frame)
+            folder.put_bytes(f"{job.name}_overlay.png", as_png(overlay(look.sample, found.thin)))
+        if outputs.geojson:
+            folder.put_lines(f"{job.name}.geojson", geojson_lines(large_outlines(found)))
+        if outputs.rois:
+            folder.put_zip(f"{job.name}_rois.zip", rois_of(large_outlines(found)))
+    rows = large_rows(job.name, found.joined, pixel_size=job.file.pixel_size)
+    folder.put_lines(_rows(job), map(csv_line, rows))
+    folder.remove(f"unfinished/{job.name}")
 
 
 def _rows(job: Job) -> str:
-    return f"finished/{job.name}.json"
+    return f"finished/{job.name}.csv"
+
+
+def _area(line: str) -> int:
+    return int(line.split(",")[TABLE_HEAD.index("area_px")])
 
 
 def _refuse_doubles(files: Sequence[ImageFile]) -> None:
@@ -264,7 +401,7 @@ def _network_note(net: nn.Module) -> str:
     return f"{sum(p.numel() for p in net.parameters())} weights, sum of sizes {total:.9g}"
 
 
-def _size_word(areas: Sequence[int], known: ImageSettings | None, method: Method) -> str | None:
+def _size_word(areas: array, known: ImageSettings | None, method: Method) -> str | None:
     """Return a warning if the cells found are of another size than the network's, at the scale that was used."""
     if known is None or known.diameter is None or not areas or method.diameter is not None:
         return None

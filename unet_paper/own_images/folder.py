@@ -6,18 +6,24 @@ The only module of this folder that writes.
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import lazy_loader
 import numpy as np
 import tifffile
 
-from unet_paper.atomic import alone, replacing
+from unet_paper.atomic import alone, replacing, replacing_folder
 from unet_paper.files import write_json, write_text
 
+zarr = lazy_loader.load("zarr", error_on_import=False)
+
 LARGEST = 2**16 - 1
+TILE = 512  # px, of large images in the result
+SMALLEST_LEVEL = 1024  # px: levels of a Zarr that are smaller help nobody
 
 
 class ResultFolder:
@@ -104,6 +110,33 @@ class ResultFolder:
         """Write a text file."""
         write_text(self._place(name), text)
 
+    def put_lines(self, name: str, lines: Iterable[str]) -> None:
+        """Write a text file line by line; memory holds one of them."""
+        with replacing(self._place(name)) as unfinished, open(unfinished, "w", encoding="utf-8") as file:
+            for line in lines:
+                file.write(f"{line}\n")
+
+    def lines(self, name: str) -> Iterator[str]:
+        """Give the lines of a text file."""
+        with open(self.path / name, encoding="utf-8") as file:
+            for line in file:
+                yield line.rstrip("\n")
+
+    def put_array(self, name: str, array: np.ndarray) -> None:
+        """Write an array; booleans take little room."""
+        save = np.savez_compressed if array.dtype == bool else np.savez
+        with replacing(self._place(name)) as unfinished, open(unfinished, "wb") as file:
+            save(file, array=array)
+
+    def read_array(self, name: str) -> np.ndarray:
+        """Return what `put_array` wrote."""
+        with np.load(self.path / name) as content:
+            return content["array"]
+
+    def remove(self, name: str) -> None:
+        """Remove a folder that this class made, with all in it; nothing if there is none."""
+        shutil.rmtree(self.path / name, ignore_errors=True)
+
     def put_bytes(self, name: str, content: bytes) -> None:
         """Write a file."""
         with replacing(self._place(name)) as unfinished:
@@ -131,14 +164,103 @@ class ResultFolder:
         """
         if pixels.dtype.kind != "f":
             pixels = pixels.astype(np.uint16 if pixels.max() <= LARGEST else np.uint32)
-        options = {"photometric": "minisblack", "compression": "zlib"}
-        if pixel_size is not None:
-            per_cm = tuple(1e4 / side for side in pixel_size[::-1])
-            options |= {"resolution": per_cm, "resolutionunit": "CENTIMETER"}
         with replacing(self._place(name)) as unfinished:
-            tifffile.imwrite(unfinished, pixels, **options)
+            tifffile.imwrite(unfinished, pixels, **_tiff_options(pixel_size))
+
+    def put_large_image(
+        self,
+        name: str,
+        rows: Iterable[np.ndarray],
+        *,
+        size: tuple[int, int],
+        dtype: str,
+        pixel_size: tuple[float, float] | None = None,
+    ) -> None:
+        """Write an image of any size as BigTIFF in tiles, compressed without loss.
+
+        Parameters
+        ----------
+        name : str
+            Of the file.
+        rows : iterable of numpy.ndarray
+            (h, W) from top to bottom, all heights but the last multiples of `TILE`.
+        size : tuple of int
+            (H, W).
+        dtype : str
+            Of the file.
+        pixel_size : tuple of float, optional
+            As in `put_image`.
+        """
+        tiles = (tile for band in rows for tile in _tiles(band.astype(dtype)))
+        options = _tiff_options(pixel_size) | {"tile": (TILE, TILE), "bigtiff": True}
+        with replacing(self._place(name)) as unfinished:
+            tifffile.imwrite(unfinished, tiles, shape=size, dtype=dtype, **options)
+
+    def put_zarr(
+        self,
+        name: str,
+        rows: Iterable[np.ndarray],
+        *,
+        size: tuple[int, int],
+        dtype: str,
+        pixel_size: tuple[float, float] | None = None,
+    ) -> None:
+        """Write an image of any size as OME-Zarr 0.5, with smaller levels for the eye; parameters as `put_large_image`.
+
+        Labels are not averaged: a level holds every second pixel of the one before.
+        """
+        count = 1
+        while max(size) / 2**count >= SMALLEST_LEVEL and count < 9:  # bands begin at multiples of 512 = 2^9
+            count += 1
+        with replacing_folder(self._place(name).resolve(), check=lambda: None) as unfinished:
+            group = zarr.open_group(unfinished, mode="w", zarr_format=3)
+            levels = [_level(group, n, size, dtype) for n in range(count)]
+            group.attrs["ome"] = _multiscales(name, count, pixel_size)
+            top = 0
+            for band in rows:
+                for n, level in enumerate(levels):
+                    part = band[:: 2**n, :: 2**n]
+                    level[top // 2**n : top // 2**n + len(part)] = part
+                top += len(band)
 
     def _place(self, name: str) -> Path:
         path = self.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
+
+
+def _tiff_options(pixel_size: tuple[float, float] | None) -> dict:
+    options = {"photometric": "minisblack", "compression": "zlib"}
+    if pixel_size is not None:
+        per_cm = tuple(1e4 / side for side in pixel_size[::-1])
+        options |= {"resolution": per_cm, "resolutionunit": "CENTIMETER"}
+    return options
+
+
+def _tiles(band: np.ndarray) -> Iterator[np.ndarray]:
+    for top in range(0, band.shape[0], TILE):
+        for left in range(0, band.shape[1], TILE):
+            tile = band[top : top + TILE, left : left + TILE]
+            missing = [(0, TILE - side) for side in tile.shape]
+            yield np.pad(tile, missing) if tile.shape != (TILE, TILE) else tile
+
+
+def _level(group, number: int, size: tuple[int, int], dtype: str):
+    shape = tuple(-(-side // 2**number) for side in size)
+    chunks = tuple(min(TILE, side) for side in shape)
+    return group.create_array(str(number), shape=shape, chunks=chunks, dtype=dtype, dimension_names=["y", "x"])
+
+
+def _multiscales(name: str, count: int, pixel_size: tuple[float, float] | None) -> dict:
+    """Return the metadata of OME-Zarr 0.5; ome-zarr-models checks it in the tests, as for any reader."""
+    unit = {} if pixel_size is None else {"unit": "micrometer"}
+    axes = [{"name": axis, "type": "space", **unit} for axis in "yx"]
+    sides = pixel_size or (1.0, 1.0)
+    levels = [
+        {
+            "path": str(n),
+            "coordinateTransformations": [{"type": "scale", "scale": [float(side * 2**n) for side in sides]}],
+        }
+        for n in range(count)
+    ]
+    return {"version": "0.5", "multiscales": [{"name": name, "axes": axes, "datasets": levels}], "image-label": {}}

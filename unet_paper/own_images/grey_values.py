@@ -102,18 +102,56 @@ def normalised(
     """
     check_choice(how, NORMALISATIONS, name="normalise")
     pixels = check_array(pixels, name=name, ranks=(2,))
+    used = range_of(pixels, full=full)
     if how == "none":
-        return _by_type(pixels, range_of(pixels, full=full), name=name)
+        refuse_outside(used, name=name)
+    return grey_map(how, used, sparse(pixels), black=black, white=white).of(pixels)
+
+
+class GreyMap(NamedTuple):
+    """A straight line from grey values to [0, 1]: `low` becomes `black`, `high` becomes `white`, the rest is cut off.
+
+    Without `low` and `high`, values are divided by `full`.
+    """
+
+    low: float | None
+    high: float | None
+    black: float = 0.0
+    white: float = 1.0
+    full: float = 1.0
+
+    def of(self, pixels: np.ndarray) -> np.ndarray:
+        """Return pixels (..., H, W) in [0, 1], float32; a part of an image gives a part of the result, to the bit."""
+        if self.low is None:
+            return (pixels / np.float32(self.full)).astype(np.float32)
+        if self.high <= self.low:
+            return np.full(pixels.shape, self.black, dtype=np.float32)
+        slope = np.float32((self.white - self.black) / (self.high - self.low))
+        unit = self.black + (pixels.astype(np.float32) - np.float32(self.low)) * slope
+        return unit.clip(0, 1).astype(np.float32)
+
+
+def grey_map(how: str, used: Range, sample: np.ndarray, *, black: float, white: float) -> GreyMap:
+    """Return how the grey values of an image come into [0, 1], from its range and the pixels that `sparse` takes."""
+    if how == "none":
+        return GreyMap(None, None, full=used.full or 1.0)
     if how == "range":
-        low, high = float(pixels.min()), float(pixels.max())
-        black, white = 0.0, 1.0
-    else:
-        step = max(1, int(np.sqrt(pixels.size / SAMPLED)))
-        low, high = np.percentile(pixels[::step, ::step], PERCENTILES)
-    if high <= low:
-        return np.full(pixels.shape, black, dtype=np.float32)
-    unit = black + (pixels.astype(np.float32) - np.float32(low)) * np.float32((white - black) / (high - low))
-    return unit.clip(0, 1).astype(np.float32)
+        return GreyMap(used.low, used.high)
+    low, high = np.percentile(sample, PERCENTILES)
+    return GreyMap(low, high, black, white)
+
+
+def sparse(pixels: np.ndarray, size: tuple[int, int] | None = None, *, corner: tuple[int, int] = (0, 0)) -> np.ndarray:
+    """Return every n-th pixel of every n-th row, so many that an image's percentiles are known.
+
+    Parameters
+    ----------
+    pixels : numpy.ndarray
+        (H, W), an image, or the part of one of `size` (H, W) whose first pixel lies at `corner`.
+    """
+    height, width = size or pixels.shape
+    step = max(1, int(np.sqrt(height * width / SAMPLED)))
+    return pixels[-corner[0] % step :: step, -corner[1] % step :: step]
 
 
 def axis_scales(
@@ -187,7 +225,6 @@ def compare_statistics(samples: Sequence[np.ndarray], images: ImageSettings) -> 
     )
 
 
-def _by_type(pixels: np.ndarray, used: Range, *, name: str) -> np.ndarray:
+def refuse_outside(used: Range, *, name: str) -> None:
     if used.low < 0 or (used.full is None and used.high > 1):
         raise ValueError(f'{name} holds {used}, not [0, 1]; normalise by "percentile" or "range"')
-    return (pixels / np.float32(used.full or 1.0)).astype(np.float32)

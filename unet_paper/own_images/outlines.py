@@ -32,10 +32,13 @@ def outlines(cells: np.ndarray) -> Iterator[Outline]:
     for number, place in enumerate(ndimage.find_objects(np.maximum(cells, 0)), start=1):
         if place is None:
             continue
-        window = np.pad(cells[place] == number, 1).astype(np.float32)
-        longest = max(find_contours(window, 0.5), key=len)
-        corner = np.array([place[0].start, place[1].start])
-        yield Outline(number, (longest - 1 + corner + 0.5)[:, ::-1])  # the centre of pixel 0 lies at 0.5
+        yield outline_of(number, cells[place] == number, (place[0].start, place[1].start))
+
+
+def outline_of(number: int, inside: np.ndarray, corner: tuple[int, int]) -> Outline:
+    """Return the outline of one cell from where it is in its bounding box (h, w) bool, which begins at `corner`."""
+    longest = max(find_contours(np.pad(inside, 1).astype(np.float32), 0.5), key=len)
+    return Outline(number, (longest - 1 + np.array(corner) + 0.5)[:, ::-1])  # the centre of pixel 0 lies at 0.5
 
 
 def overlay(image: np.ndarray, cells: np.ndarray, *, reference: np.ndarray | None = None) -> np.ndarray:
@@ -70,22 +73,33 @@ def as_png(picture: np.ndarray) -> bytes:
 
 def as_geojson(cells: np.ndarray) -> str:
     """Return the outlines as GeoJSON that QuPath opens: one detection per cell, positions in px."""
-    features = []
-    for cell, points in outlines(cells):
+    return "\n".join(geojson_lines(outlines(cells)))
+
+
+def geojson_lines(found: Iterable[Outline]) -> Iterator[str]:
+    """Give the lines of such a file, one cell each, so that memory holds one."""
+    yield '{"type": "FeatureCollection", "features": ['
+    comma = ""
+    for cell, points in found:
         ring = [[round(float(x), 2), round(float(y), 2)] for x, y in points]
         ring.append(ring[0]) if ring[0] != ring[-1] else None
-        features.append(
-            {
-                "type": "Feature",
-                "geometry": {"type": "Polygon", "coordinates": [ring]},
-                "properties": {"objectType": "detection", "name": str(cell)},
-            }
-        )
-    return json.dumps({"type": "FeatureCollection", "features": features})
+        feature = {
+            "type": "Feature",
+            "geometry": {"type": "Polygon", "coordinates": [ring]},
+            "properties": {"objectType": "detection", "name": str(cell)},
+        }
+        yield comma + json.dumps(feature)
+        comma = ","
+    yield "]}"
 
 
 def as_rois(cells: np.ndarray) -> list[tuple[str, bytes]]:
-    """Return the outlines as ImageJ's ROIs: (name, content) of each file of a `RoiSet.zip`.
+    """Return the outlines as ImageJ's ROIs: (name, content) of each file of a `RoiSet.zip`."""
+    return rois_of(outlines(cells))
+
+
+def rois_of(found: Iterable[Outline]) -> list[tuple[str, bytes]]:
+    """Return outlines as ImageJ's ROIs, as `as_rois` does.
 
     Raises
     ------
@@ -97,7 +111,7 @@ def as_rois(cells: np.ndarray) -> list[tuple[str, bytes]]:
     except ModuleNotFoundError as error:
         raise ValueError('ROIs need the package roifile: pip install "unet-paper[images]"') from error
     rois = []
-    for cell, points in outlines(cells):
+    for cell, points in found:
         roi = make(points.astype(np.float32), name=f"{cell:04d}")
         roi.roitype = roifile.ROI_TYPE.POLYGON
         rois.append((f"{cell:04d}.roi", roi.tobytes()))
@@ -144,9 +158,13 @@ def table_rows(
 
 def as_csv(rows: Iterable[tuple], *, head: bool = True) -> str:
     """Return rows of the table as comma-separated values; commas in names become underscores."""
-    lines = [",".join(TABLE_HEAD)] if head else []
-    lines += [",".join(str(value).replace(",", "_") for value in row) for row in rows]
-    return "".join(f"{line}\n" for line in lines)
+    lines = [csv_line(TABLE_HEAD)] if head else []
+    return "".join(f"{line}\n" for line in [*lines, *map(csv_line, rows)])
+
+
+def csv_line(row: tuple) -> str:
+    """Return one row of the table without the end of the line."""
+    return ",".join(str(value).replace(",", "_") for value in row)
 
 
 def _edges(cells: np.ndarray) -> np.ndarray:
