@@ -12,12 +12,12 @@ import pytest
 import yaml
 from harness import BOOK, ROOT, chapters
 from nbformat import NotebookNode
+from places import labelled_places
 from torch.nn import Conv2d, ConvTranspose2d
 
 from unet_paper import PAPER, UNet
 
 TEXTS = sorted(path.stem for path in BOOK.glob("*.md"))
-LABEL = re.compile(r"^\(([\w-]+)\)=|^\$\$ \(([\w-]+)\)|^\s*:?(?:name|label): ([\w-]+)", re.MULTILINE)
 REFERENCE = re.compile(r"\{(?:ref|numref|eq)\}`(?:[^`<]*<)?([\w-]+)>?`")
 LINK = re.compile(r"\]\(([\w/.-]+\.md)\)")
 
@@ -31,7 +31,7 @@ def code_cells(name: str) -> list[NotebookNode]:
 
 
 def labels() -> set[str]:
-    return {label for name in TEXTS for found in LABEL.findall(text_of(name)) for label in found if label}
+    return {label for name in TEXTS for label in labelled_places(name)}
 
 
 def glued_names(name: str) -> list[str]:

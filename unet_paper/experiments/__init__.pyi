@@ -1,4 +1,7 @@
+from . import claims as claims
 from . import effects as effects
+from . import evidence as evidence
+from . import findings as findings
 from . import measures as measures
 from . import plan as plan
 from . import publish as publish
@@ -6,11 +9,14 @@ from . import recipe as recipe
 from . import record as record
 from . import run as run
 from . import runner as runner
+from . import stated as stated
 from . import studies as studies
 from . import study_rows as study_rows
 from . import study_runs as study_runs
 from . import study_verdicts as study_verdicts
 from . import summary as summary
+from .claims import scoreboard as scoreboard
+from .evidence import gather as gather
 from .plan import EXPERIMENTS as EXPERIMENTS
 from .plan import Experiment as Experiment
 from .record import over_folds as over_folds

@@ -12,12 +12,15 @@ from . import metrics as metrics
 from . import overlap_tile as overlap_tile
 from . import own_images as own_images
 from . import prose as prose
+from . import scoreboard as scoreboard
 from . import style as style
 from . import training as training
 from . import weight_maps as weight_maps
 from .own_images import show as show
 from .prose import glue as glue
 from .prose import number_table as number_table
+from .scoreboard import claims_table as claims_table
+from .scoreboard import scoreboard_table as scoreboard_table
 from .style import COLOURS as COLOURS
 from .style import show_image as show_image
 from .style import use_book_style as use_book_style

@@ -1,0 +1,184 @@
+"""The scoreboard: verdicts follow the evidence, and nothing but the paper's own values is fixed."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+
+import pytest
+
+from tests.chapters.places import labelled_places
+from unet_paper.experiments import claims, evidence, stated
+from unet_paper.experiments.findings import NOT, OPEN, PARTLY, RECORDED, REPRODUCED, Evidence, Finding
+from unet_paper.figures.scoreboard import SIGNS, claims_table, scoreboard_table, summary_text
+
+SIGNALS = {
+    "draws": 3,
+    "layers": [0.8, 1.2],
+    "other_rules": {"sqrt(1/N)": [0.7, 0.02]},
+    "maps_down": 0.01,
+    "maps_up": 0.8,
+}
+
+
+def em_record(fold: int, errors: dict, *, seed: int = 0, channels: int = 16) -> dict:
+    scores = {**errors, "v_rand": 0.98}
+    return {
+        **{"experiment": "em-small", "fold": fold, "seed": seed, "base_channels": channels, "scale": 1.0},
+        **{"device": "CPU", "seconds": {"training": 3600.0}, "config": {"tile": 316}},
+        "scores": {"7 rotations": scores, "8 symmetries": scores},
+    }
+
+
+def cell_record(fold: int, seg: float, merged: int = 5) -> dict:
+    score = {"seg": seg, "merged": merged, "reference_cells": 100}
+    return {
+        **{"fold": fold, "base_channels": 16, "scale": 0.5, "device": "CPU", "seconds": {"training": 600.0}},
+        **{"config": {"tile": 444}, "scores": {"none": score}},
+    }
+
+
+@pytest.fixture(scope="module")
+def counted():
+    return evidence.count()
+
+
+@pytest.fixture
+def known(counted):
+    """Evidence that supports every claim that is not about learning."""
+    live = {"source": "EM sections", "tiled": 1e-6, "off_grid": 0.5, "signals": copy.deepcopy(SIGNALS)}
+    return Evidence(copy.deepcopy(counted), live)
+
+
+def verdict(known: Evidence, name: str) -> str:
+    return next(row.finding.verdict for row in claims.scoreboard(known) if row.claim.name == name)
+
+
+def test_there_are_seventeen_claims_and_each_leads_to_a_place_in_the_book():
+    assert [claim.name for claim in stated.CLAIMS] == [f"C{n}" for n in range(1, 18)]
+    assert [
+        (claim.page, claim.label) for claim in stated.CLAIMS if claim.label not in labelled_places(claim.page)
+    ] == []
+
+
+def test_what_is_counted_is_the_network_of_fig_1(counted, known):
+    assert (counted["convolutions"], counted["parameters"]) == (23, 31_030_658)
+    assert tuple(counted["sides"]) == stated.FIG_1
+    assert verdict(known, "C1") == REPRODUCED
+    known.counted["convolutions"] = 22
+    assert verdict(known, "C1") == PARTLY
+
+
+@pytest.mark.parametrize(("difference", "expected"), [(9e-5, REPRODUCED), (2e-4, PARTLY), (0.02, NOT)])
+def test_a_seam_is_more_than_rounding(known, difference, expected):
+    known.live["tiled"] = difference
+    assert verdict(known, "C2") == expected
+
+
+def test_windows_cost_a_hundred_times_as_much(known):
+    work = known.counted["operations"]
+    assert work["windows"] / work["unet"] == pytest.approx(101.7, abs=0.1)
+    assert verdict(known, "C3") == REPRODUCED
+    work["windows"] = 2 * work["unet"]
+    assert verdict(known, "C3") == PARTLY
+
+
+def test_unit_variance_is_judged_map_by_map_and_layer_by_layer(known):
+    assert verdict(known, "C5") == PARTLY
+    known.live["signals"]["maps_down"] = known.live["signals"]["maps_up"] = 0.95
+    assert verdict(known, "C5") == REPRODUCED
+    known.live["signals"]["other_rules"]["sqrt(1/N)"] = [0.9, 1.1]  # then the rule is not what does it
+    assert verdict(known, "C5") == NOT
+
+
+def test_a_changed_record_changes_the_verdict_on_table_1(known):
+    records = [em_record(fold, dict(stated.TABLE_1)) for fold in (0, 1, 3, 4)]
+    board = replace(known, records={"em-small": records})
+    assert verdict(board, "C10") == REPRODUCED
+    for record in records:
+        record["scores"]["7 rotations"]["warping_error"] = 1.2 * stated.TABLE_1["warping_error"]
+    assert verdict(board, "C10") == PARTLY
+    for record in records:
+        record["scores"]["7 rotations"] |= {"rand_error": 0.2, "pixel_error": 0.2}
+    assert verdict(board, "C10") == NOT
+
+
+def test_fold_2_and_few_runs_do_not_make_a_reproduction(known):
+    good = dict(stated.TABLE_1)
+    board = replace(known, records={"em-small": [em_record(2, good)]})
+    assert verdict(board, "C10") == OPEN
+    board = replace(known, records={"em-small": [em_record(2, good), em_record(4, good), em_record(1, good)]})
+    assert verdict(board, "C10") == PARTLY
+    finding = claims.microscopy(board)
+    assert finding.runs == 2
+    assert finding.missing == ("em-small-fold0.json", "em-small-fold3.json")
+
+
+def test_the_experiment_with_most_folds_counts_whatever_it_scored(known):
+    bad = {measure: 10 * value for measure, value in stated.TABLE_1.items()}
+    records = {"em-narrow": [em_record(4, dict(stated.TABLE_1))], "em-small": [em_record(n, bad) for n in (0, 1)]}
+    assert "em-small" in claims.microscopy(replace(known, records=records)).data
+
+
+@pytest.mark.parametrize(
+    ("seg", "runs", "expected"), [(0.92, 3, REPRODUCED), (0.92, 2, PARTLY), (0.85, 3, PARTLY), (0.82, 3, NOT)]
+)
+def test_overlap_is_compared_with_the_paper_and_with_the_second_best(known, seg, runs, expected):
+    records = {"u373-narrow": [cell_record(n, seg) for n in range(runs)]}
+    assert verdict(replace(known, records=records), "C12") == expected
+
+
+def test_the_border_term_must_leave_fewer_mergers(known):
+    pairs = {
+        "dic-hela-narrow": [cell_record(0, 0.6, 5), cell_record(1, 0.6, 9)],
+        "dic-hela-no-border": [cell_record(0, 0.5, 20), cell_record(1, 0.5, 8)],
+    }
+    assert verdict(replace(known, records=pairs), "C7") == PARTLY
+    pairs["dic-hela-narrow"][0] = cell_record(0, 0.6, 50)
+    assert verdict(replace(known, records=pairs), "C7") == NOT
+
+
+def test_a_gpu_record_settles_speed_and_memory(known):
+    def gpu(seconds, peak):
+        rows = [{"tile_px": 572, "precision": "float32", "peak_memory_bytes": peak}]
+        times = {"once, float32": {"shortest_seconds": seconds}}
+        return replace(known, benchmarks={"gpu_benchmark": {"device": "a GPU", "prediction": times, "memory": rows}})
+
+    assert (verdict(known, "C14"), verdict(known, "C16")) == (OPEN, PARTLY)
+    assert (verdict(gpu(0.1, 3e9), "C14"), verdict(gpu(0.1, 3e9), "C16")) == (REPRODUCED, REPRODUCED)
+    assert (verdict(gpu(2.0, 9e9), "C14"), verdict(gpu(2.0, 9e9), "C16")) == (NOT, NOT)
+
+
+def test_a_study_decides_what_trainings_must_decide(known):
+    assert (verdict(known, "C6"), verdict(known, "C8")) == (PARTLY, OPEN)
+    study = Finding(NOT, "0.1 against 0.1", (RECORDED,), "EM 6-11", 6, "No effect.")
+    board = replace(known, studies={"C6": study, "C8": study})
+    assert (verdict(board, "C6"), verdict(board, "C8")) == (NOT, NOT)
+
+
+def test_one_recipe_for_three_tasks(known):
+    records = {"em-small": [em_record(4, dict(stated.TABLE_1))]}
+    assert verdict(replace(known, records=records), "C17") == OPEN
+    for task in stated.TABLE_2:
+        records[f"{task}-narrow"] = [cell_record(0, 0.8)]
+    assert verdict(replace(known, records=records), "C17") == PARTLY
+    for task in stated.TABLE_2:
+        same = {"scale": 1.0, "config": records["em-small"][0]["config"]}
+        records[f"{task}-narrow"] = [cell_record(0, 0.8) | same]
+    assert verdict(replace(known, records=records), "C17") == REPRODUCED
+
+
+def test_tables_name_every_claim_and_tell_verdicts_without_colour(known):
+    rows = claims.scoreboard(known)
+    shown = scoreboard_table(rows).data
+    assert shown.count('role="rowheader"') == claims_table(stated.CLAIMS).data.count('role="rowheader"') == 17
+    for row in rows:
+        assert f"</span> {row.finding.verdict}</strong>" in shown
+    assert len(set(SIGNS.values())) == 4
+    assert summary_text(rows).count("\n| C") == 17
+
+
+def test_what_is_measured_live_here_supports_what_the_book_says():
+    board = claims.scoreboard(evidence.gather(timed=False))
+    found = {row.claim.name: row.finding.verdict for row in board}
+    assert (found["C1"], found["C2"], found["C3"], found["C5"]) == (REPRODUCED, REPRODUCED, REPRODUCED, PARTLY)

@@ -1,0 +1,371 @@
+"""The scoreboard: what became of the paper's seventeen claims, judged by rules that are written out here.
+
+`scoreboard` is a pure function: evidence in, one row per claim out. `unet_paper.experiments.evidence` counts, measures
+and reads that evidence; `unet_paper.experiments.stated` holds the paper's values. A claim about learning that fewer
+than `findings.ENOUGH_RUNS` runs stand behind is never called reproduced, however good the number: at most partly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from unet_paper.experiments import stated
+from unet_paper.experiments.findings import (
+    COUNTED,
+    LIVE,
+    NOT,
+    OPEN,
+    PARTLY,
+    RECORDED,
+    REPRODUCED,
+    VERDICTS,
+    Evidence,
+    Finding,
+    Row,
+    learned,
+)
+from unet_paper.experiments.record import over_folds
+from unet_paper.experiments.stated import CLAIMS
+from unet_paper.experiments.summary import counted_folds
+
+# The rules. Each is used by one verdict, whose docstring says how.
+SEAM, GAP = 1e-4, 1e-2  # C2: differences in standard deviations of the scores that are rounding, and that are a seam
+FEWER = 10  # C3: times as many operations
+NEAR_ONE = (0.5, 2.0)  # C5: standard deviations that count as about 1
+MOST = 0.9  # C5: share of the maps
+TIMES = 1.1  # C10: an error up to so many times the paper's is reached
+SHORT_OF = 0.01  # C12, C13: a mean overlap so far below the paper's is reached
+
+EM_RUNS = ("em-full", "em-best", "em-small", "em-narrow")  # of those with most folds, the first
+CELL_RUNS = ("full", "best", "half", "small", "narrow")
+
+
+def scoreboard(evidence: Evidence) -> list[Row]:
+    """Judge every claim, C1 .. C17."""
+    return [Row(claim, judge(evidence)) for claim, judge in zip(CLAIMS, JUDGES, strict=True)]
+
+
+def tally(rows: Sequence[Row]) -> dict[str, int]:
+    """Return how many claims got each verdict, in the order of `VERDICTS`."""
+    return {verdict: sum(row.finding.verdict == verdict for row in rows) for verdict in VERDICTS}
+
+
+def network(evidence: Evidence) -> Finding:
+    """C1: reproduced if the number of convolutions and every side of Fig. 1 agree; partly if one of the two does."""
+    found = evidence.counted
+    agree = (found["convolutions"] == stated.CONVOLUTIONS, tuple(found["sides"]) == stated.FIG_1)
+    ours = f"{found['convolutions']} layers; {found['sides'][0]} px in, {found['sides'][-1]} px out"
+    same = sum(a == b for a, b in zip(found["sides"], stated.FIG_1, strict=False))
+    reason = f"{same} of {len(stated.FIG_1)} sides of Fig. 1 agree; that makes {found['parameters']:,} parameters."
+    return Finding((NOT, PARTLY, REPRODUCED)[sum(agree)], ours, (COUNTED,), "none needed", 0, reason)
+
+
+def seamless(evidence: Evidence) -> Finding:
+    """C2: reproduced if tiled and untiled scores differ by rounding only (`SEAM`), not if by more than `GAP`."""
+    tiled, off = evidence.live["tiled"], evidence.live["off_grid"]
+    verdict = REPRODUCED if tiled <= SEAM else PARTLY if tiled <= GAP else NOT
+    reason = (
+        "Provided that tiles start on the grid of the poolings, every 16 px. In steps of 388 px, the width of the "
+        f"paper's output, scores of this network of random weights would differ by {off:.2g} standard deviations."
+    )
+    ours = f"largest difference {tiled:.0e} standard deviations of the scores"
+    return Finding(verdict, ours, (LIVE,), evidence.live["source"], 1, reason)
+
+
+def redundancy(evidence: Evidence) -> Finding:
+    """C3: reproduced if windows one by one take at least `FEWER` times the operations; partly if they take more."""
+    work = evidence.counted["operations"]
+    ratio, dense = work["windows"] / work["unet"], work["dense"] / work["unet"]
+    verdict = REPRODUCED if ratio >= FEWER else PARTLY if ratio > 1 else NOT
+    seconds = evidence.live.get("seconds_ratio")
+    timed = f", {seconds:.0f} times the seconds" if seconds else ""
+    reason = (
+        "True of windows that are run one by one, as they were. The repetition can be avoided without another network: "
+        f"all windows at once take {dense:.2f} times the operations of the U-Net."
+    )
+    kinds = (COUNTED, LIVE) if seconds else (COUNTED,)
+    return Finding(verdict, f"{ratio:.0f} times the operations{timed}", kinds, "512 × 512 px", 0, reason)
+
+
+def context(evidence: Evidence) -> Finding:
+    """C4: as the comparison with windows, hypercolumns and the fully convolutional network says."""
+    return _studied(evidence, "C4")
+
+
+def unit_variance(evidence: Evidence) -> Finding:
+    """C5: reproduced if `MOST` maps are `NEAR_ONE` and other rules leave it; partly if only layers as a whole are."""
+    low, high = NEAR_ONE
+    found = evidence.live["signals"]
+    layers = all(low < value < high for value in found["layers"])
+    others = all(min(values) < low for values in found["other_rules"].values())
+    maps = min(found["maps_down"], found["maps_up"])
+    verdict = NOT if not (layers and others) else REPRODUCED if maps >= MOST else PARTLY
+    ours = f"layers {min(found['layers']):.2f} to {max(found['layers']):.2f}; maps near 1: "
+    ours += f"{found['maps_down']:.0%} on the way down, {found['maps_up']:.0%} on the way up"
+    lowest = ", ".join(f"{name} {min(values):.0e}" for name, values in found["other_rules"].items())
+    reason = (
+        "All maps of a layer together keep a standard deviation near 1, and lose it by other rules "
+        f"(lowest: {lowest}). Single maps do not: images in [0, 1] give each map a level of its own."
+    )
+    return Finding(verdict, ours, (LIVE,), evidence.live["source"], found["draws"], reason)
+
+
+def momentum(evidence: Evidence) -> Finding:
+    """C6: partly by arithmetic alone, if tiles beyond the last ten have most of a step; else as trainings say."""
+    m = evidence.counted["momentum"]
+    hundred, quiet, beyond = 1 - m**100, (1 + m) / (1 - m), m**10
+    ours = f"the last 100 tiles make {hundred:.0%} of a step, as quiet as a mean of {quiet:.0f}"
+    reason = "This is arithmetic. Whether a network learns as with a large batch, only trainings can say."
+    own = Finding(PARTLY if beyond > 0.5 else NOT, ours, (COUNTED,), "none needed", 0, reason)
+    return _with_study(own, _studied(evidence, "C6"))
+
+
+def gaps(evidence: Evidence) -> Finding:
+    """C7: reproduced if the border term leaves fewer mergers in every pair of runs, partly if over all of them."""
+    study = _studied(evidence, "C7")
+    pairs = [_of(evidence, name) for name in ("dic-hela-narrow", "dic-hela-no-border")]
+    with_term, without = ({run["fold"]: run["scores"]["none"]["merged"] for run in runs} for runs in pairs)
+    folds = sorted(with_term.keys() & without.keys())
+    if not folds:
+        return study
+    fewer = [with_term[fold] < without[fold] for fold in folds]
+    total = sum(with_term[fold] for fold in folds), sum(without[fold] for fold in folds)
+    verdict = REPRODUCED if all(fewer) else PARTLY if total[0] < total[1] else NOT
+    ours = f"DIC-HeLa: {total[0]} merged cells with the border term, {total[1]} without"
+    reason = f"Fewer mergers in {sum(fewer)} of {len(folds)} pairs of runs, at one threshold.{_em_weights(evidence)}"
+    own = learned(Finding(verdict, ours, (RECORDED,), "DIC-HeLa, the other sequence", len(folds), reason))
+    return _with_study(own, study)
+
+
+def elastic(evidence: Evidence) -> Finding:
+    """C8: as the study of augmentation says."""
+    return _studied(evidence, "C8")
+
+
+def dropout(evidence: Evidence) -> Finding:
+    """C9: as the study of dropout says."""
+    return _studied(evidence, "C9")
+
+
+def microscopy(evidence: Evidence) -> Finding:
+    """C10: reproduced if all three errors are at most `TIMES` the paper's, partly if one of them is."""
+    name = em_experiment(evidence)
+    records = counted_folds(_of(evidence, name))
+    if not records:
+        return Finding(OPEN, missing=("em-small-fold*.json",), reason="No run has been recorded.")
+    values = {measure: [run["scores"]["7 rotations"][measure] for run in records] for measure in stated.TABLE_1}
+    times = {measure: np.mean(values[measure]) / paper for measure, paper in stated.TABLE_1.items()}
+    reached = [measure for measure, factor in times.items() if factor <= TIMES]
+    verdict = REPRODUCED if len(reached) == len(times) else PARTLY if reached else NOT
+    digits = {"warping_error": 6, "rand_error": 4, "pixel_error": 4}
+    ours = " / ".join(_spread(values[measure], digits[measure]) for measure in stated.TABLE_1)
+    factors = ", ".join(f"{measure.removesuffix('_error')} {factor:.1f}" for measure, factor in times.items())
+    reason = f"Times the paper's: {factors}. {_circumstances(records)}{_thickness(records)}"
+    folds = sorted({run["fold"] for run in records})
+    data = f"held-out training sections, {_folds(folds)}; 7 rotations; {name}"
+    absent = {0, 1, 3, 4} - set(folds)
+    missing = tuple(f"em-small-fold{fold}.json" for fold in sorted(absent))
+    return learned(Finding(verdict, ours, (RECORDED,), data, len(records), reason, missing))
+
+
+def em_experiment(evidence: Evidence) -> str:
+    """Return the name of the EM experiment with most folds that count, whatever it scored; of equals, the first."""
+    return max(EM_RUNS, key=lambda run: len({each["fold"] for each in counted_folds(_of(evidence, run))}))
+
+
+def sliding_window(evidence: Evidence) -> Finding:
+    """C11: as the comparison with the network of windows says."""
+    return _studied(evidence, "C11")
+
+
+def u373(evidence: Evidence) -> Finding:
+    """C12: reproduced if SEG is at most `SHORT_OF` below the paper's, partly if above the second best of 2015."""
+    return _overlap(evidence, "u373")
+
+
+def dic_hela(evidence: Evidence) -> Finding:
+    """C13: as C12."""
+    return _overlap(evidence, "dic-hela")
+
+
+def speed(evidence: Evidence) -> Finding:
+    """C14: reproduced if a GPU took less than the paper's second, not if more; partly on a processor alone."""
+    gpu = evidence.benchmarks.get("gpu_benchmark") or {}
+    times = {way: row["shortest_seconds"] for way, row in gpu.get("prediction", {}).items() if way.startswith("once")}
+    if times:
+        way = min(times, key=times.get)
+        verdict = REPRODUCED if times[way] < stated.SECONDS else NOT
+        ours = f"{times[way]:.3f} s ({way.removeprefix('once, ')})"
+        reason = f"Measured on {gpu['device']}, a later GPU than the paper's."
+        return Finding(verdict, ours, (RECORDED,), "one section of 512 × 512 px", 1, reason)
+    missing = ("gpu_benchmark.json",)
+    tile = _recorded_tile(evidence.benchmarks.get("benchmarks"))
+    if tile is None:
+        return Finding(OPEN, missing=missing, reason="Nobody has timed the full network yet.")
+    seconds = tile * evidence.counted["whole_over_tile"]
+    verdict = PARTLY if seconds < stated.SECONDS else NOT
+    ours = f"no GPU; two processor cores: {tile:.2f} s for a tile of 572 px, so about {seconds:.1f} s for the image"
+    reason = "Estimated by operations from one recorded tile in bfloat16; on a GPU it is not examined."
+    return Finding(verdict, ours, (RECORDED, COUNTED), "one tile of 572 px", 1, reason, missing)
+
+
+def training_time(evidence: Evidence) -> Finding:
+    """C15: reproduced if the paper's network, by its own optimiser, trained in at most the paper's hours."""
+    full = _of(evidence, "em-full")
+    if full:
+        hours = [run["seconds"]["training"] / 3600 for run in full]
+        verdict = REPRODUCED if max(hours) <= stated.HOURS else NOT
+        reason = f"On {full[0]['device']}, a later device than the paper's."
+        return learned(Finding(verdict, f"{_spread(hours, 2)} h", (RECORDED,), "EM", len(full), reason))
+    runs = [run for name in EM_RUNS for run in counted_folds(_of(evidence, name))]
+    longest = max(runs, key=lambda run: run["seconds"]["training"], default=None)
+    ours = "–" if longest is None else f"{_circumstances([longest], short=True)}"
+    reason = "The paper's network has not been trained at full size; narrow ones say nothing about its hours."
+    kinds = (RECORDED,) if longest else ()
+    return Finding(OPEN, ours, kinds, "EM" if longest else "–", int(bool(longest)), reason, ("em-full-fold4.json",))
+
+
+def memory(evidence: Evidence) -> Finding:
+    """C16: reproduced if a GPU's measured peak fits; partly if the counted lower bound does; else not."""
+    least = evidence.counted["training_bytes"] / 1e9
+    rows = (evidence.benchmarks.get("gpu_benchmark") or {}).get("memory", [])
+    wanted = [row for row in rows if (row["tile_px"], row["precision"]) == (stated.FIG_1[0], "float32")]
+    peak = next((row["peak_memory_bytes"] / 1e9 for row in wanted if row.get("peak_memory_bytes")), None)
+    ours, data = f"at least {least:.2f} GB", f"a step of {stated.FIG_1[0]} px, float32"
+    if peak is not None:
+        verdict, reason = REPRODUCED if peak <= stated.GIGABYTES else NOT, f"Measured peak: {peak:.2f} GB."
+        return Finding(verdict, f"{ours}, peak {peak:.2f} GB", (COUNTED, RECORDED), data, 1, reason)
+    verdict = PARTLY if least <= stated.GIGABYTES else NOT
+    reason = "A lower bound: work space and the framework come on top, and no GPU has been measured."
+    return Finding(verdict, ours, (COUNTED,), data, 0, reason, ("gpu_benchmark.json",))
+
+
+def three_tasks(evidence: Evidence) -> Finding:
+    """C17: reproduced if each task has runs of one width, scale and recipe; partly if of one architecture only."""
+    runs = {"EM": [run for name in EM_RUNS for run in _of(evidence, name)]}
+    runs |= {task: [run for kind in CELL_RUNS for run in _of(evidence, f"{task}-{kind}")] for task in stated.TABLE_2}
+    absent = [task for task, found in runs.items() if not found]
+    if absent:
+        return Finding(OPEN, missing=tuple(f"a run of {task}" for task in absent), reason="A task has no run.")
+    shapes = {task: {_recipe(run) for run in found} for task, found in runs.items()}
+    common = set.intersection(*shapes.values())
+    widths = {task: sorted({run["base_channels"] for run in found}) for task, found in runs.items()}
+    ours = "; ".join(f"{task}: {' and '.join(map(str, width))} channels" for task, width in widths.items())
+    reason = (
+        "One recipe for all three."
+        if common
+        else "One architecture, from the same class, does all three. But width, size of the images and settings differ "
+        "from task to task; one set of settings for all has not been run."
+    )
+    count = sum(map(len, runs.values()))
+    verdict = REPRODUCED if common else PARTLY
+    return Finding(verdict, ours, (RECORDED,), "EM, PhC-U373, DIC-HeLa", count, reason)
+
+
+JUDGES: tuple[Callable[[Evidence], Finding], ...] = (
+    *(network, seamless, redundancy, context, unit_variance, momentum, gaps, elastic, dropout),
+    *(microscopy, sliding_window, u373, dic_hela, speed, training_time, memory, three_tasks),
+)
+# What has to be recorded before a comparison or an ablation can say anything.
+AWAITED = {
+    "C4": ("a comparison with windows, hypercolumns and the fully convolutional network",),
+    "C6": ("study-optimisers.json",),
+    "C7": ("study-weights.json",),
+    "C8": ("study-augmentation.json",),
+    "C9": ("study-dropout.json",),
+    "C11": ("a comparison with the window network, trained on the same sections",),
+}
+
+
+def _studied(evidence: Evidence, name: str) -> Finding:
+    open_yet = Finding(OPEN, reason="Not examined yet: no trainings are recorded.", missing=AWAITED[name])
+    return evidence.studies.get(name, open_yet)
+
+
+def _with_study(own: Finding, study: Finding) -> Finding:
+    """Return our own finding as long as a study says nothing; then the study decides, and both are shown."""
+    if study.verdict == OPEN:
+        return replace(own, missing=own.missing + study.missing)
+    return Finding(
+        study.verdict,
+        f"{own.ours}; {study.ours}",
+        tuple(dict.fromkeys(own.kinds + study.kinds)),
+        study.data,
+        study.runs,
+        f"{own.reason} {study.reason}",
+        study.missing,
+    )
+
+
+def _overlap(evidence: Evidence, task: str) -> Finding:
+    recorded = {kind: _of(evidence, f"{task}-{kind}") for kind in CELL_RUNS}
+    kind = max(CELL_RUNS, key=lambda kind: len({run["fold"] for run in recorded[kind]}))
+    records = recorded[kind]
+    if not records:
+        return Finding(OPEN, missing=(f"{task}-narrow-fold0.json",), reason="No run has been recorded.")
+    seg, paper = over_folds(records, "seg"), stated.TABLE_2[task]
+    beats = seg > stated.SECOND_BEST[task]
+    verdict = REPRODUCED if seg >= paper - SHORT_OF else PARTLY if beats else NOT
+    each = ", ".join(f"{run['scores']['none']['seg']:.4f}" for run in records)
+    reason = (
+        f"{paper - seg:.2f} below the paper, {'above' if beats else 'below'} the second best of 2015. "
+        f"{_circumstances(records)} Trained on one of the two sequences and tested on the other, where the paper "
+        "learned from both and was tested on secret ones."
+    )
+    data = f"both public sequences, each segmented by a network of the other one; {task}-{kind}"
+    return learned(Finding(verdict, f"{seg:.4f} (by direction: {each})", (RECORDED,), data, len(records), reason))
+
+
+def _em_weights(evidence: Evidence) -> str:
+    """Say what the study of weights on the sections 12-17 found, if both ends of it are recorded."""
+    plain, full = (_of(evidence, f"em-weights-{name}") for name in ("plain", "eq2"))
+    if not (plain and full):
+        return ""
+    without, with_them = (runs[0]["scores"]["8 symmetries"]["warping_error"] for runs in (plain, full))
+    more = "more" if with_them > without else "less"
+    return (
+        f" On EM sections the weights brought {more} warping error: {with_them:.6f} with Eq. 2, {without:.6f} without."
+    )
+
+
+def _thickness(records: Sequence[dict]) -> str:
+    v_rand = np.mean([run["scores"]["7 rotations"]["v_rand"] for run in records])
+    return f" The Rand error also counts thick membranes; V_Rand, which thins them, is {v_rand:.3f}."
+
+
+def _circumstances(records: Sequence[dict], *, short: bool = False) -> str:
+    """Say how the runs fall short of the paper's: width, size of the images, hours, device."""
+    first = records[0]
+    hours = np.mean([run["seconds"]["training"] / 3600 for run in records])
+    size = "" if first["scale"] == 1 else f" on images at {first['scale']:g} times their size"
+    what = f"{first['base_channels']} channels{size}, {hours:.1f} h on {first['device']}"
+    return what if short else f"Ours: {what}; the paper: 64 channels, {stated.HOURS:g} h on a GPU."
+
+
+def _recorded_tile(benchmarks: Mapping | None) -> float | None:
+    rows = (benchmarks or {}).get("rooms", {}).get("network", {}).get("comparisons", [])
+    return next((row["ours_ms"] / 1000 for row in rows if row["what"] == "forward pass, 64 channels"), None)
+
+
+def _recipe(run: Mapping) -> tuple:
+    """Return what must be equal for two runs to be of one network by one recipe."""
+    settings = {name: value for name, value in run["config"].items() if name not in ("name", "seed", "steps")}
+    return run["base_channels"], run["scale"], tuple(sorted((name, str(value)) for name, value in settings.items()))
+
+
+def _of(evidence: Evidence, name: str) -> list[dict]:
+    return evidence.records.get(name, [])
+
+
+def _spread(values: Sequence[float], digits: int) -> str:
+    mean = f"{np.mean(values):.{digits}f}"
+    return mean if len(values) == 1 else f"{mean} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+
+
+def _folds(folds: Sequence[int]) -> str:
+    if len(folds) == 1:
+        return f"fold {folds[0]}"
+    return f"mean over folds {', '.join(map(str, folds[:-1]))} and {folds[-1]}"
