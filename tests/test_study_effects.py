@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.test_studies import ALL_RATES
-from unet_paper.experiments.effects import averaged, effect_of, effects, image_errors, second_block
+from unet_paper.experiments.effects import (
+    averaged,
+    beside_block,
+    effect_of,
+    effects,
+    image_errors,
+    mistakes,
+    second_block,
+    told,
+)
 from unet_paper.experiments.recipe import BASE
 from unet_paper.experiments.studies import CHANGES, STUDIES, planned
 from unet_paper.experiments.study_rows import VERSION, Rows
@@ -189,3 +198,22 @@ def test_averages_are_read_for_every_network():
     assert read["block"] == pytest.approx([0.2, 0.2])
     assert read["7 rotations"] == pytest.approx([0.15, 0.15])
     assert averaged([]) == {}
+
+
+def test_an_effect_without_rows_was_not_run_yet():
+    assert told(studies_with([row("base", [0.1])]), "padded") == "not run yet"
+    assert told(studies_with([row("base", [0.1]), row("padded", [0.3])]), "padded").startswith("+0.2000")
+
+
+def test_the_same_network_has_an_error_on_the_block_and_one_on_images_drawn_at_random():
+    made = row("random sections beside a block", [0.1, 0.3])
+    made["tested_on"]["random"] = {"frames": [1, 20, 29]}
+    made["scores"]["random"] = {"sections": {V: [[0.1, 0.0], [0.1, 0.0], [0.1, 0.3]]}}
+    assert beside_block([made, {**made, "scores": None}]) == [pytest.approx((0.2, 0.1))]
+
+
+def test_mergers_stand_beside_splits_at_every_threshold():
+    runs = [row("base", [0.1], seed=seed) for seed in range(2)]
+    for seed, made in enumerate(runs):
+        made["scores"]["block"]["counts"] = {"merge": [4, 2 * seed], "split": [0, 8]}
+    assert mistakes(runs, "split").tolist() == [[4, 1], [0, 8]]

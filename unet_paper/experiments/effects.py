@@ -136,6 +136,35 @@ def rows_of(studies: Mapping[str, Rows], change: str, fold: int) -> list[dict]:
     return [row for rows in studies.values() for row in rows.of(change, fold)]
 
 
+def told(studies: Mapping[str, Rows], change: str, measure: str = MEASURE, *, fold: int = 1) -> str:
+    """Return an effect with its interval as text; that it was not run yet where no row says more."""
+    found = effects(studies, measure, fold=fold, names=[change])
+    return str(found[0]) if found else "not run yet"
+
+
+def beside_block(rows: Sequence[Mapping], measure: str = MEASURE) -> list[tuple[float, float]]:
+    """Return for each run of "block and random" the mean error on the block, and on the images drawn at random."""
+    finished = [row for row in rows if row["scores"]]
+    tests = ("block", "random")
+    return [
+        tuple(float(np.mean(list(image_errors(row, measure, test).values()))) for test in tests) for row in finished
+    ]
+
+
+def mistakes(rows: Sequence[Mapping], opposite: str) -> np.ndarray:
+    """Return mergers and the opposite mistake at every threshold, means over runs: (2, thresholds).
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        At least one, of one change and one fold.
+    opposite : str
+        ``"split"`` of EM (px), ``"missed"`` of cells; mergers are px and cuts.
+    """
+    counts = [[row["scores"]["block"]["counts"][kind] for kind in ("merge", opposite)] for row in rows if row["scores"]]
+    return np.mean(counts, axis=0)
+
+
 def second_block(studies: Mapping[str, Rows]) -> list[Planned]:
     """Return the runs on the sections 24-29: the changes of the five largest effects, and what they are compared with.
 
@@ -151,7 +180,11 @@ def second_block(studies: Mapping[str, Rows]) -> list[Planned]:
 def averaged(rows: Sequence[Mapping], measure: str = MEASURE) -> dict[str, list[float]]:
     """Return the mean error of each run of the base for each way to average its maps, one value per seed."""
     ways = ["block", *(name for name in rows[0]["scores"] if name not in ("block", "random"))] if rows else []
-    return {way: [float(np.mean(list(image_errors(row, measure, way).values()))) for row in rows] for way in ways}
+    return {way: [_mean_error(row, measure, way) for row in rows] for way in ways}
+
+
+def _mean_error(row: Mapping, measure: str, test: str) -> float:
+    return float(np.mean(list(image_errors(row, measure, test).values())))
 
 
 def _has(measure: str, rows: Sequence[Mapping]) -> bool:

@@ -1,0 +1,39 @@
+"""The chapter on what matters: it draws what is there, says what is missing, and decides nothing before its time."""
+
+from __future__ import annotations
+
+import pytest
+
+from unet_paper.experiments import STUDIES, read_studies, study_verdicts
+from unet_paper.experiments.studies import planned
+
+pytestmark = pytest.mark.book
+
+
+@pytest.fixture
+def glued(run_chapter):
+    return run_chapter("ablations")
+
+
+def test_what_is_done_and_what_is_missing_make_up_the_plan(glued):
+    assert glued["planned"] == sum(len(planned(name)) for name in STUDIES)
+    studies = read_studies()
+    assert glued["done"] == sum(len(rows.usable) for rows in studies.values())
+    on_second_block = len(studies["study-largest"].usable)
+    assert glued["done"] + glued["missing"] == glued["planned"] + on_second_block
+
+
+def test_the_verdicts_are_those_of_the_rows(glued):
+    found = study_verdicts.verdicts(read_studies())
+    assert {claim: glued[f"verdict_{claim}"] for claim in found} == {c: v.verdict for c, v in found.items()}
+    assert all(found[claim].missing for claim in str(glued["open"]).split(", ") if claim in found)
+
+
+def test_two_networks_trained_live(glued):
+    assert glued["live_steps"] == 3
+    assert 0 < glued["live_base"] < 10
+    assert 0 < glued["live_no_skips"] < 10
+
+
+def test_published_rows_are_of_the_present_base():
+    assert [line for rows in read_studies().values() for line in rows.refused] == []
