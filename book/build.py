@@ -120,9 +120,11 @@ def reproducible(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 
 def text_only(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Return the output without pictures."""
+    """Return the output without pictures, and without the data of interactive figures, which live in the pages."""
     if "data" in output:
         output.data = {kind: value for kind, value in output.data.items() if kind.startswith(TEXT_ONLY)}
+        if "interactive" in output.metadata:
+            output.data.pop("text/html", None)
     return output
 
 

@@ -276,6 +276,19 @@ def _basis(vectors: Tensor, points: int, side: int) -> Tensor:
     return F.interpolate(identity[None, None], size=(side, points), mode="bicubic", align_corners=True)[0, 0]
 
 
+def control_shares(points: int, side: int) -> Tensor:
+    """Return how much each of the `points` along a line of `side` px counts at each of its pixels.
+
+    With these shares b, `displacement_field` of vectors v is b v b^T.
+
+    Returns
+    -------
+    Tensor
+        (side, points) float64; each row sums to 1.
+    """
+    return _basis(torch.zeros((), dtype=torch.float64), points, side)
+
+
 def elastic_std_of(strain: float, tile: int, *, grid: int = 3) -> float:
     """Return the displacement in px that strains a square tile so much, whatever its size.
 
@@ -296,7 +309,7 @@ def elastic_std_of(strain: float, tile: int, *, grid: int = 3) -> float:
     float
         `Augmentation.elastic_std` in px. A strain of 0.065 gives the paper's 10 px on its tile of 572 px.
     """
-    share = _basis(torch.zeros((), dtype=torch.float64), grid, tile)  # (tile, grid), of each control point
+    share = control_shares(grid, tile)  # (tile, grid)
     slope = torch.gradient(share, dim=0)[0]  # per px
     variance = 2 * (slope**2).sum(1).mean() * (share**2).sum(1).mean()  # of the strain, for displacements of 1 px
     return strain / math.sqrt(float(variance))

@@ -31,7 +31,8 @@ FOCUSED = """() => {
   const element = document.activeElement;
   const style = getComputedStyle(element), box = element.getBoundingClientRect();
   const outlined = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0;
-  const texts = [element.innerText, element.getAttribute("aria-label"), element.title, element.placeholder];
+  const labels = [...(element.labels ?? [])].map(label => label.innerText);
+  const texts = [element.innerText, element.getAttribute("aria-label"), element.title, element.placeholder, ...labels];
   const picture = element.querySelector("img[alt], svg[aria-label], svg title");
   return {
     html: element.outerHTML.slice(0, 160),

@@ -142,6 +142,19 @@ def totals(layers: Sequence[Layer], quantity: str) -> np.ndarray:
     return sums
 
 
+def skips(layers: Sequence[Layer]) -> list[int]:
+    """Return how many positions the crop takes off each side of the copied map, for each level from the top.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        From `trace`.
+    """
+    joined = {layer.level: layer.width for layer in layers if layer.kind == CONCATENATION}
+    pooled = {layer.level - 1: 2 * layer.width for layer in layers if layer.kind == POOLING}
+    return [(pooled[level] - joined[level]) // 2 for level in sorted(joined)]
+
+
 def influence(net: UNet, image: Tensor) -> Tensor:
     """Tell how strongly every input pixel moves the scores of the central output pixel.
 

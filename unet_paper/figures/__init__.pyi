@@ -6,6 +6,7 @@ from . import cell_tracking as cell_tracking
 from . import data as data
 from . import em_segmentation as em_segmentation
 from . import gpu_training as gpu_training
+from . import interactive as interactive
 from . import intro as intro
 from . import introduction as introduction
 from . import metrics as metrics
