@@ -12,10 +12,14 @@ WORKERS ?= -n 2 -p tests.workers --no-loadscope-reorder
 # Tests of chapters of a line or two, which read no data: once is enough
 ANY_DATA := --ignore tests/chapters/test_strict_build.py --ignore tests/chapters/test_execution.py --ignore tests/chapters/test_interactive.py
 
-.PHONY: help book test notebooks lab lint bench mutate gpu lock clean
+.PHONY: help book pdf test notebooks lab lint bench mutate gpu lock clean
 
 book: $(READY)
 	@$(RUN) book/build.py html
+
+# The built pages as one PDF, printed by a headless Chromium (apt install chromium, or CHROMIUM=PROGRAM).
+pdf: book
+	@$(RUN) book/pdf.py
 
 test: $(READY) lint
 	@$(RUN) -m pytest $(WORKERS)
@@ -71,6 +75,7 @@ $(READY): pyproject.toml setup.py requirements.lock torch.txt bootstrap.py
 
 help:
 	@echo "make book       environment, all new or changed chapters executed, pages in _build/html"
+	@echo "make pdf        the whole book as _build/book.pdf (needs a Chromium)"
 	@echo "make test       environment, every check (lint, unit tests, chapters, notebooks, strict build)"
 	@echo "make notebooks  book/*.ipynb written anew from an execution"
 	@echo "make lab        JupyterLab, its kernel and the chapters"

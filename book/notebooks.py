@@ -214,6 +214,8 @@ def plain_directive(name: str, title: str, body: str, book: Book) -> str:
         return f"<details>\n<summary>{title}</summary>\n\n{body}\n\n</details>"
     if name == "list-table":
         return f"**{book.numbers[options['name']]}.** {title}\n\n{plain_table(body)}"
+    if name == "raw":
+        return "*Here the built book has something to play with, which a notebook cannot show.*"
     headings = {"admonition": title, "warning": "Warning", "exercise": book.numbers.get(options.get("label", ""), "")}
     lines = [f"**{headings[name]}**", "", *body.splitlines()]
     return "\n".join(f"> {line}".rstrip() for line in lines)

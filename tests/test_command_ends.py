@@ -69,7 +69,7 @@ def interrupted(place: str, *arguments: str) -> tuple[int, list[str]]:
 def test_ctrl_c_in_segment_keeps_what_is_done_and_the_same_command_goes_on(tmp_path, images, network, capsys):
     out = tmp_path / "cells"
     arguments = ("segment", str(images), str(out), "--network", network)
-    status, lines = interrupted("own_images.applying.as_csv", *arguments)  # both images are done, their table is not
+    status, lines = interrupted("own_images.applying.csv_line", *arguments)  # both images are done, their table is not
     assert status == 130
     assert lines[-1] == f"stopped: finished images are kept in {out}; the same command goes on with the others"
     assert not [line for line in lines if "Traceback" in line]

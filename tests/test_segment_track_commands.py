@@ -131,7 +131,13 @@ def test_advice_where_nothing_is_found(sequence, network, capsys):
         summary, advice = capsys.readouterr().out.splitlines()[-2:]
         assert summary.startswith(("3 frames, 0 cells", "3 images, 0 cells"))
         assert advice.startswith("No cell has enough px above 0.5: try a smaller --min-size or --threshold")
-    assert names(sequence.parent / "out/01_RES") == ["mask000.tif", "mask001.tif", "mask002.tif", "res_track.txt"]
+    assert names(sequence.parent / "out/01_RES") == [
+        "cells.csv",
+        "mask000.tif",
+        "mask001.tif",
+        "mask002.tif",
+        "res_track.txt",
+    ]
 
 
 def test_the_scale_comes_from_the_card(sequence, tmp_path, capsys):
@@ -156,10 +162,10 @@ def test_the_scale_comes_from_the_card(sequence, tmp_path, capsys):
 def test_track_writes_the_challenges_layout(sequence, network, capsys):
     assert main(["track", str(sequence), str(sequence.parent), "--network", network, "--min-size", "20"]) == 0
     folder = sequence.parent / "01_RES"
-    assert names(folder) == ["mask000.tif", "mask001.tif", "mask002.tif", "res_track.txt"]
+    assert names(folder) == ["cells.csv", "mask000.tif", "mask001.tif", "mask002.tif", "res_track.txt"]
     assert (folder / "res_track.txt").read_text() == "1 0 2 0\n2 1 2 0\n"
     assert challenge_finds_it_valid(folder)
-    assert re.match(r"3 frames, 5 cells, 2 tracks, \d+\.\d s: .*01_RES\n", capsys.readouterr().out)
+    assert re.search(r"\n3 frames, 5 cells, 2 tracks, \d+\.\d s: .*01_RES\n", capsys.readouterr().out)
 
 
 def test_track_takes_a_stack(sequence, network):
@@ -220,7 +226,7 @@ def test_divisions_and_border_of_masks(tmp_path):
 def test_results_are_replaced_only_with_force(sequence, network, capsys):
     arguments = ["track", str(sequence), str(sequence.parent), "--network", network, "--min-size", "20"]
     assert [main(arguments), main(arguments), main([*arguments, "--force"])] == [0, 2, 0]
-    assert "is not empty (mask000.tif, ...); name another folder, or say --force" in capsys.readouterr().err
+    assert "is not empty (cells.csv, ...); name another folder, or say --force" in capsys.readouterr().err
 
 
 def test_segment_goes_on_and_refuses_other_settings(sequence, network, capsys):
@@ -321,5 +327,42 @@ def test_twelve_bits_in_sixteen_are_brought_to_what_the_network_knows(sequence, 
     out = capsys.readouterr().out
     assert "grey values: 320-4000 of 65535; normalised by: percentile" in out
     assert "3 images, 5 cells" in out
-    assert main(["track", str(sequence), str(sequence.parent), "--network", network]) == 0
-    assert "01 uses the grey values 320-4000 of 65535" in capsys.readouterr().err
+    assert main(["track", str(sequence), str(sequence.parent), "--network", network, "--min-size", "20"]) == 0
+    out = capsys.readouterr().out
+    assert "grey values: 320-4000 of 65535; normalised by: percentile" in out
+    assert "3 frames, 5 cells, 2 tracks" in out
+
+
+def test_the_table_of_tracks(sequence, network):
+    """Every cell of every frame with the number of its track; of masks alone, without grey values."""
+    assert main(["track", str(sequence), str(sequence.parent), "--network", network, "--min-size", "20"]) == 0
+    table = (sequence.parent / "01_RES/cells.csv").read_text().splitlines()
+    assert table[0] == "image,cell,area_px,area_um2,row,column,mean_grey,track"
+    assert table[1:4] == [
+        "t000,1,144,,15.50,10.50,230,1",
+        "t001,1,144,,15.50,14.50,230,1",
+        "t001,2,64,,31.50,33.50,200,2",
+    ]
+    assert main(["track", str(sequence.parent / "01_RES"), str(sequence.parent), "--masks"]) == 0
+    again = (sequence.parent / "01_RES_RES/cells.csv").read_text().splitlines()
+    assert again[1] == "t000,1,144,,15.50,10.50,,1"
+
+
+def test_track_takes_pixel_sizes_and_channels(sequence, network, capsys):
+    """What `segment` reads, `track` reads: here one hyperstack of two channels, of which the first is empty."""
+    frames = np.stack([tifffile.imread(path) for path in sorted(sequence.iterdir())])
+    stack = np.stack([np.zeros_like(frames), frames], axis=1)
+    tifffile.imwrite(sequence.parent / "s.tif", stack, imagej=True, metadata={"axes": "TCYX"})
+    arguments = [
+        "track",
+        str(sequence.parent / "s.tif"),
+        str(sequence.parent),
+        "--network",
+        network,
+        "--min-size",
+        "20",
+    ]
+    assert main(arguments) == 2
+    assert "s.tif has 2 channels; choose one of 0 .. 1 (--channel)" in capsys.readouterr().err
+    assert main([*arguments, "--channel", "1"]) == 0
+    assert "3 frames, 5 cells, 2 tracks" in capsys.readouterr().out

@@ -22,6 +22,7 @@ from unet_paper.experiments.recipe import BASE
 from unet_paper.experiments.studies import CHANGES, STUDIES, planned
 from unet_paper.experiments.study_rows import VERSION, Rows
 from unet_paper.experiments.study_verdicts import verdicts
+from unet_paper.figures import ablations
 
 V, CELL = "v_rand_error", "seg_error"
 
@@ -217,3 +218,31 @@ def test_mergers_stand_beside_splits_at_every_threshold():
     for seed, made in enumerate(runs):
         made["scores"]["block"]["counts"] = {"merge": [4, 2 * seed], "split": [0, 8]}
     assert mistakes(runs, "split").tolist() == [[4, 1], [0, 8]]
+
+
+def texts(axes) -> list[str]:
+    return [text.get_text() for text in axes.texts]
+
+
+def test_a_figure_without_rows_says_so():
+    empty = [
+        ablations.plot_effects([], measure="error"),
+        ablations.plot_few_sections({"base": {}}, measure="error"),
+        ablations.plot_maps({}),
+        ablations.plot_averages({}, measure="error"),
+        ablations.plot_signals({"before": {}}, bottom=10),
+    ]
+    assert [texts(figure.axes[0]) for figure in empty] == [["no run recorded yet"]] * 5
+    half = ablations.plot_mistakes({"EM": {"base": np.ones((2, 10))}}, across={"EM": "splits", "DIC": "missed"})
+    assert [texts(axes) for axes in half.axes] == [[], ["no run recorded yet"]]
+
+
+def test_a_single_run_gets_a_hollow_mark_and_no_colour_of_certainty():
+    rows = [row("base", [0.1, 0.1], seed=seed) for seed in range(3)]
+    rows += [row("no skips", [0.3, 0.3], seed=seed) for seed in range(3)] + [row("padded", [0.2, 0.2])]
+    found = effects(studies_with(rows))
+    (axes,) = ablations.plot_effects(found, measure="error").axes
+    marks = [line for line in axes.lines if line.get_marker() == "o"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["padded", "no skips"]
+    assert [mark.get_markerfacecolor() for mark in marks] == ["white", ablations.COLOURS["error"]]
+    assert marks[0].get_color() == ablations.COLOURS["image"]

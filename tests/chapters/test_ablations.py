@@ -35,5 +35,10 @@ def test_two_networks_trained_live(glued):
     assert 0 < glued["live_no_skips"] < 10
 
 
+def test_a_blank_map_has_a_small_warping_error_and_a_v_rand_that_gives_it_away(glued):
+    assert glued["blank_warping"] < 0.003
+    assert glued["blank_v_rand"] < 0.2
+
+
 def test_published_rows_are_of_the_present_base():
     assert [line for rows in read_studies().values() for line in rows.refused] == []

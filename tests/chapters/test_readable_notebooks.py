@@ -51,6 +51,10 @@ def plain(text: str) -> str:
             "<details>\n<summary>Answer</summary>\n\nNothing.\n\n</details>",
         ),
         (":::{warning}\nNever.\n:::", "> **Warning**\n>\n> Never."),
+        (
+            "```{raw} html\n:file: x.html\n```",
+            "*Here the built book has something to play with, which a notebook cannot show.*",
+        ),
         ("```{exercise}\n:label: exercise-half-channels\n\nHalve it.\n```", "> **Exercise 3.1**\n>\n> Halve it."),
         (
             "````{solution} exercise-half-channels\n:class: dropdown\n\n```\ncode\n```\n````",

@@ -22,6 +22,11 @@ def test_a_run_of_two_steps_is_no_network(glued):
     assert 0 <= glued["seg"] <= 1
 
 
+def test_one_network_knows_its_generated_image_and_the_other_does_not(glued):
+    assert glued["generated_u373"] > 0.7
+    assert glued["generated_dic"] < 0.2
+
+
 @pytest.mark.usefixtures("built_book")
 def test_the_full_run_finds_the_coins_and_mistakes_show(built_book):
     full = built_book.full_run("your_images")

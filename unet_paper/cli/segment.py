@@ -10,7 +10,7 @@ from pathlib import Path
 import unet_paper as up
 from unet_paper.messages import plain
 
-FRAMES_HELP = "folder of numbered TIFF or PNG images (t000.tif, t001.tif, ...), or one TIFF stack; grey, 8 or 16 bit"
+FRAMES_HELP = "folder of numbered TIFF or PNG images (t000.tif, t001.tif, ...), or one TIFF stack or OME-Zarr"
 IMAGES_HELP = "folder, file or pattern of images: TIFF of any kind, OME-Zarr, PNG, JPEG; any names, sizes may differ"
 NETWORK_HELP = "trained network: em, u373, dic-hela, or a .safetensors file that this program wrote"
 
@@ -31,8 +31,6 @@ def add_parser(subparsers) -> None:
     parser.add_argument("--geojson", action="store_true", help="also write outlines as GeoJSON, for QuPath")
     parser.add_argument("--rois", action="store_true", help="also write outlines as ROIs, for ImageJ and Fiji")
     parser.add_argument("--probability", action="store_true", help="also write the map of each image as float32 TIFF")
-    parser.add_argument("--channel", type=int, metavar="N", help="which channel of the images, from 0")
-    parser.add_argument("--grey", action="store_true", help="colour images by their brightness (the default for them)")
     parser.add_argument("--frame", type=int, metavar="N", help="only image N of each file, from 0")
     parser.add_argument(
         "--block",
@@ -100,13 +98,14 @@ def add_options(parser: ArgumentParser) -> None:
         default="float32",
         help="float32 or bfloat16, about twice as fast where the hardware has it (default: %(default)s)",
     )
+    parser.add_argument("--channel", type=int, metavar="N", help="which channel of the images, from 0")
+    parser.add_argument("--grey", action="store_true", help="colour images by their brightness (the default for them)")
     parser.add_argument("--force", action="store_true", help="replace the result of an earlier run")
 
 
 def run(options: Namespace) -> int:
     """Write the masks and say what was found."""
-    if options.grey and options.channel is not None:
-        raise ValueError("--grey and --channel exclude each other; choose one")
+    refuse_both(options)
     start = time.monotonic()
     outputs = {
         field.name: getattr(options, field.name) for field in fields(up.own_images.Outputs) if field.name in options
@@ -127,6 +126,12 @@ def run(options: Namespace) -> int:
     print(plain(f"{counts}: {written.folder}"))
     advise(written.cells, options)
     return 0
+
+
+def refuse_both(options: Namespace) -> None:
+    """Refuse --grey together with --channel."""
+    if options.grey and options.channel is not None:
+        raise ValueError("--grey and --channel exclude each other; choose one")
 
 
 def pixel_size(text: str) -> float | tuple[float, float]:

@@ -7,7 +7,7 @@ from argparse import Namespace
 from pathlib import Path
 
 import unet_paper as up
-from unet_paper.cli.segment import FRAMES_HELP, NETWORK_HELP, add_options, advise, method_of
+from unet_paper.cli.segment import FRAMES_HELP, NETWORK_HELP, add_options, advise, method_of, refuse_both
 from unet_paper.messages import plain
 
 
@@ -19,7 +19,8 @@ def add_parser(subparsers) -> None:
         description="Finds the cells of every frame with a trained network (or takes your own masks), links them by "
         "overlap, and writes the Cell Tracking Challenge's layout: frames in DIC/01 and the output DIC give "
         "DIC/01_RES with mask000.tif, mask001.tif, ..., in which a cell keeps its number, and res_track.txt: number, "
-        "first frame, last frame (counted from 0), parent. All or nothing: a failed run leaves no folder behind.",
+        "first frame, last frame (counted from 0), parent; and cells.csv, the size and place of each. All "
+        "or nothing: a failed run leaves no folder behind.",
     )
     parser.add_argument("frames", type=Path, metavar="FRAMES", help=FRAMES_HELP)
     parser.add_argument(
@@ -41,6 +42,7 @@ def add_parser(subparsers) -> None:
 
 def run(options: Namespace) -> int:
     """Write the tracks and say what was found."""
+    refuse_both(options)
     start = time.monotonic()
     written = up.own_images.track_files(
         options.frames,
@@ -48,6 +50,7 @@ def run(options: Namespace) -> int:
         options.network,
         method=method_of(options),
         divisions=options.divisions,
+        channel=options.channel,
         force=options.force,
     )
     counts = f"{written.images} frames, {written.cells} cells, {written.tracks} tracks"

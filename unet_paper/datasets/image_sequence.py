@@ -11,7 +11,9 @@ from imagecodecs import png_decode
 
 from unet_paper.arrays import as_ranges, check_labels, gaps, unit_range, warn_of_small_range
 from unet_paper.datasets.dataset import Dataset
+from unet_paper.datasets.image_files import ImageFile, describe
 from unet_paper.datasets.tiff import read_tiff
+from unet_paper.datasets.zarr_images import is_zarr
 
 ENDINGS = (".tif", ".tiff", ".png")
 FIX = "convert it to a grey image, 8 or 16 bit, TIFF or PNG"
@@ -55,6 +57,36 @@ def load_image_sequence(path: str | os.PathLike, *, complete: bool = True) -> Da
         source=f"Your own data: {len(numbers)} frames of {path}.",
         is_real=True,
     )
+
+
+def describe_sequence(path: str | os.PathLike) -> list[tuple[ImageFile, int]]:
+    """Return the frames of a sequence in their order, each as the file that holds it and its number there.
+
+    Parameters
+    ----------
+    path : path
+        A folder of numbered images as in `load_image_sequence`, or one file (also a Zarr) that holds all frames; any
+        kind that `unet_paper.datasets.image_files` reads.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If there is no such path, numbers are missing or there twice, or frames differ in size or type.
+    """
+    path = Path(path)
+    if path.is_file() or is_zarr(path):
+        file = describe(path)
+        return [(file, frame) for frame in range(file.frames)]
+    files = numbered_files(path)
+    refuse_gaps(files, first=min(files))
+    described = [describe(file) for file in files.values()]
+    for file in described:
+        if file.frames > 1:
+            raise ValueError(f"{file.path} holds {file.frames} images; in a folder of frames every file is one")
+        if (file.size, file.dtype) != (described[0].size, described[0].dtype):
+            first = described[0]
+            raise ValueError(f"{file.path} is {file.kind}, {first.path.name} is {first.kind}; all frames must be alike")
+    return [(file, 0) for file in described]
 
 
 def load_masks(path: str | os.PathLike) -> np.ndarray:

@@ -85,26 +85,22 @@ def plot_maps(maps: Mapping[str, np.ndarray], *, columns: int = 4) -> mpl.figure
     return figure
 
 
-def plot_mistakes(
-    curves: Mapping[str, Mapping[str, np.ndarray]], *, across: str, titles: Sequence[str]
-) -> mpl.figure.Figure:
+def plot_mistakes(curves: Mapping[str, Mapping[str, np.ndarray]], *, across: Mapping[str, str]) -> mpl.figure.Figure:
     """Draw mergers against the opposite mistake, one point for each threshold.
 
     Parameters
     ----------
     curves : mapping of str to mapping
         Title of a panel -> name of a change -> (2, thresholds) mergers and the opposite mistake, means over seeds.
-    across : str
-        What the opposite mistake is called.
-    titles : sequence of str
-        Panels in their order; one without curves says so.
+    across : mapping of str to str
+        Title of a panel, in their order -> what the opposite mistake is called there. A panel without curves says so.
     """
-    figure, axes = plt.subplots(1, len(titles), figsize=(TEXT_WIDTH, 3.2), squeeze=False)
-    for panel, title in zip(axes[0], titles, strict=True):
+    figure, axes = plt.subplots(1, len(across), figsize=(TEXT_WIDTH, 3.0), squeeze=False)
+    for panel, (title, opposite) in zip(axes[0], across.items(), strict=True):
         of = curves.get(title, {})
         for (name, points), colour in zip(of.items(), ORDER, strict=False):
             panel.plot(points[1], points[0], "o-", color=COLOURS[colour], markersize=3, label=name)
-        panel.set(xlabel=across, ylabel="mergers", title=title)
+        panel.set(xlabel=opposite, ylabel="mergers", title=title)
         if of:
             panel.set(xscale="symlog", yscale="symlog")
             panel.legend(fontsize=9)
@@ -171,4 +167,5 @@ def plot_tiles(images: Sequence[np.ndarray], names: Sequence[str]) -> mpl.figure
 
 def _say_if_empty(axes: mpl.axes.Axes, drawn) -> None:
     if not len(drawn):
+        axes.set(xticks=[], yticks=[])
         axes.text(0.5, 0.5, _EMPTY, transform=axes.transAxes, ha="center", va="center", color=COLOURS["ink"])

@@ -1,10 +1,12 @@
 from . import caffe as caffe
 from . import card as card
 from . import image_settings as image_settings
+from . import in_page as in_page
 from . import library as library
 from . import protobuf as protobuf
 from .caffe import CaffeModelError as CaffeModelError
 from .caffe import load_caffemodel as load_caffemodel
+from .in_page import page_scripts as page_scripts
 from .library import TrainedNetwork as TrainedNetwork
 from .library import load_network as load_network
 from .library import network_card as network_card

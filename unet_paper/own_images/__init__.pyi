@@ -1,6 +1,7 @@
 from . import applying as applying
 from . import blocks as blocks
 from . import folder as folder
+from . import following as following
 from . import grey_values as grey_values
 from . import joining as joining
 from . import large as large
@@ -14,6 +15,7 @@ from . import scoring as scoring
 from . import segmenting as segmenting
 from .applying import Outputs as Outputs
 from .applying import segment_files as segment_files
+from .following import track_files as track_files
 from .grey_values import normalised as normalised
 from .learning import Trained as Trained
 from .learning import train_on_folder as train_on_folder
@@ -26,4 +28,3 @@ from .segmenting import Segmented as Segmented
 from .segmenting import Summary as Summary
 from .segmenting import segment as segment
 from .segmenting import track as track
-from .segmenting import track_files as track_files

@@ -281,10 +281,18 @@ def _scale_lines(files: Sequence[ImageFile], known: ImageSettings | None, method
 
 def _jobs(files: Sequence[ImageFile], frame: int | None) -> Iterator[Job]:
     for file in files:
-        stem = file.path.name.rsplit(".", 1)[0].removesuffix(".ome")
         for number in range(file.frames) if frame is None else (frame,):
-            digits = max(3, len(str(file.frames - 1)))
-            yield Job(file, number, stem if file.frames == 1 else f"{stem}_t{number:0{digits}d}")
+            yield Job(file, number, name_of(file, number))
+
+
+def name_of(file: ImageFile, number: int) -> str:
+    """Return what the results of image `number` of a file are called: `a`, or `a_t007` of a stack."""
+    digits = max(3, len(str(file.frames - 1)))
+    return _stem(file) if file.frames == 1 else f"{_stem(file)}_t{number:0{digits}d}"
+
+
+def _stem(file: ImageFile) -> str:
+    return file.path.name.rsplit(".", 1)[0].removesuffix(".ome")
 
 
 def _unfinished(
@@ -311,17 +319,18 @@ def _unfinished(
 
 
 def _found(job: Job, pixels: np.ndarray, net: nn.Module, known: ImageSettings | None, method: Method) -> Segmented:
-    with _named(job.file):
-        return _with_pixel_size(method, job.file).segment_one(pixels, net, known, full=job.file.full)
+    with named(job.file):
+        return with_pixel_size(method, job.file).segment_one(pixels, net, known, full=job.file.full)
 
 
-def _with_pixel_size(method: Method, file: ImageFile) -> Method:
+def with_pixel_size(method: Method, file: ImageFile) -> Method:
+    """Return the method with the pixel size that a file states, where none was asked for."""
     asked = method.pixel_size is not None or file.pixel_size is None
     return method if asked else replace(method, pixel_size=file.pixel_size)
 
 
 @contextmanager
-def _named(file: ImageFile) -> Iterator[None]:
+def named(file: ImageFile) -> Iterator[None]:
     """Put the file in front of what is wrong with its image."""
     try:
         yield
@@ -346,8 +355,8 @@ def _write_one(folder: ResultFolder, job: Job, pixels: np.ndarray, found: Segmen
 
 
 def _work(job: Job, looks: Looks, net: nn.Module, known: ImageSettings | None, method: Method) -> BlockWork:
-    with _named(job.file):
-        method = _with_pixel_size(method, job.file)
+    with named(job.file):
+        method = with_pixel_size(method, job.file)
         look = looks.at(job.file, job.frame)
         return work_on(job.file, look, net, known, method, channel=looks.channel, frame=job.frame)
 
@@ -365,7 +374,7 @@ def _write_large(
 ) -> None:
     """Write what `_write_one` writes; the picture shows the large image smaller."""
     wanted = {"probability": outputs.probability, "block": block, "client": client, "progress": progress}
-    with _named(job.file):
+    with named(job.file):
         found = segment_large(folder, job.name, work, net, **wanted)
         if outputs.overlay:
             look = looks.at(job.file, job.frame)
@@ -390,7 +399,7 @@ def _area(line: str) -> int:
 def _refuse_doubles(files: Sequence[ImageFile]) -> None:
     stems = {}
     for file in files:
-        stem = file.path.name.rsplit(".", 1)[0].removesuffix(".ome")
+        stem = _stem(file)
         if stem in stems:
             raise ValueError(f"{stems[stem]} and {file.path} would both give {stem}_mask.tif; rename one")
         stems[stem] = file.path

@@ -119,7 +119,12 @@ def rois_of(found: Iterable[Outline]) -> list[tuple[str, bytes]]:
 
 
 def table_rows(
-    name: str, cells: np.ndarray, image: np.ndarray, *, pixel_size: tuple[float, float] | None = None, tracked=False
+    name: str,
+    cells: np.ndarray,
+    image: np.ndarray | None,
+    *,
+    pixel_size: tuple[float, float] | None = None,
+    tracked=False,
 ) -> list[tuple]:
     """Return a row of `TABLE_HEAD` for every cell: area, centre of mass (row, column in px), mean grey of the image.
 
@@ -129,8 +134,8 @@ def table_rows(
         Of the image.
     cells : numpy.ndarray
         (H, W) int.
-    image : numpy.ndarray
-        (H, W) grey values as in the file.
+    image : numpy.ndarray or None
+        (H, W) grey values as in the file; None where there are only masks.
     pixel_size : tuple of float, optional
         Height and width of a pixel in µm, for the area in µm².
     tracked : bool
@@ -139,7 +144,9 @@ def table_rows(
     numbers = np.unique(cells[cells > 0])
     areas = ndimage.sum_labels(np.ones(cells.shape), cells, numbers)
     centres = ndimage.center_of_mass(np.ones(cells.shape), cells, numbers)
-    greys = ndimage.mean(image.astype(np.float64), cells, numbers)
+    greys = [""] * len(numbers)
+    if image is not None:
+        greys = [f"{grey:.6g}" for grey in ndimage.mean(image.astype(np.float64), cells, numbers)]
     unit = None if pixel_size is None else pixel_size[0] * pixel_size[1]
     return [
         (
@@ -149,7 +156,7 @@ def table_rows(
             "" if unit is None else f"{area * unit:.4g}",
             f"{row:.2f}",
             f"{column:.2f}",
-            f"{grey:.6g}",
+            grey,
             int(cell) if tracked else "",
         )
         for cell, area, (row, column), grey in zip(numbers, areas, centres, greys, strict=True)

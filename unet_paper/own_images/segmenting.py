@@ -1,14 +1,14 @@
 """Your own images: the cells of every image, and of an image sequence their tracks, with a trained network.
 
-What the commands `segment` and `track` call. The steps are those of section 4: probability, threshold, connected
-components, a minimum size; tracks are linked by overlap as in the authors' release.
+What the commands `segment` and `track` do with one image after the other. The steps are those of section 4:
+probability, threshold, connected components, a minimum size; tracks are linked by overlap as in the authors' release.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +18,6 @@ from tqdm import tqdm
 
 from unet_paper.arrays import check_array, check_border, check_device, resize_image, scaled_size
 from unet_paper.cells import instances
-from unet_paper.datasets.image_sequence import load_image_sequence, load_masks
 from unet_paper.networks.image_settings import ImageSettings, settings_of
 from unet_paper.networks.library import TrainedNetwork, read_network
 from unet_paper.overlap_tile import as_network_input
@@ -30,11 +29,6 @@ from unet_paper.own_images.grey_values import (
     scaled_min_size,
 )
 from unet_paper.predict import predict_probability
-from unet_paper.tracking.challenge_format import (
-    new_folder,
-    result_folder,
-    write_tracks_into,
-)
 from unet_paper.tracking.linking import Tracks, link, within_field
 
 Network = nn.Module | TrainedNetwork | str | os.PathLike
@@ -290,62 +284,6 @@ def track(
         progress=progress,
     )
     return within_field(link(cells, divisions=divisions), border)
-
-
-def track_files(
-    frames: Path,
-    output: Path,
-    net: Network | None,
-    *,
-    method: Method,
-    divisions: bool = False,
-    force: bool = False,
-) -> Summary:
-    """Write the tracks of an image sequence in the challenge's form: the whole folder, or nothing.
-
-    Parameters
-    ----------
-    frames : pathlib.Path
-        A folder of numbered frames or a stack; without a network, of masks.
-    output : pathlib.Path
-        Where the result goes, into a folder named after `frames`: `01` and `cells.tif` give `01_RES` and `cells_RES`.
-    net
-        As in `segment`; None: the frames are masks already, and are only linked.
-    method : Method
-        How cells are found; of masks, only `border` counts.
-    divisions : bool
-        As in `unet_paper.link`.
-    force : bool
-        Replace the result of an earlier run.
-
-    Raises
-    ------
-    ValueError, OSError
-        As in `segment_files`.
-    """
-    folder = result_folder(frames, output)
-    _refuse_own_input(frames, folder)
-    with new_folder(folder, force=force) as unfinished:
-        tracks = within_field(link(_cells_of(frames, net, method), divisions=divisions), method.border)
-        write_tracks_into(unfinished, tracks)
-    count = sum(len(np.unique(frame[frame > 0])) for frame in tracks.labels)
-    return Summary(folder, len(tracks.labels), count, len(tracks))
-
-
-def _refuse_own_input(frames: Path, folder: Path) -> None:
-    """Refuse a result folder that holds the images themselves: replacing it would destroy them."""
-    frames, folder = frames.resolve(), folder.resolve()
-    if folder == frames or folder in frames.parents:
-        raise FileExistsError(f"{folder} holds the images of {frames.name}; name another folder for the result")
-
-
-def _cells_of(frames: Path, net: Network | None, method: Method) -> list[np.ndarray]:
-    """Return the cells (H, W) int32 of every frame; those at the edge stay, they help to link."""
-    if net is None:
-        return list(load_masks(frames))
-    images = load_image_sequence(frames).images
-    check_border(method.border, images.shape[1:])
-    return [found.cells for found in replace(method, border=0).segment_each(images, net)]
 
 
 def opened(net: Network, *, scale: float | None = None) -> tuple[nn.Module, ImageSettings | None]:

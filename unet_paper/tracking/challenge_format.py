@@ -23,11 +23,12 @@ import tifffile
 from unet_paper.arrays import check_labels, short
 from unet_paper.atomic import replacing_folder
 from unet_paper.datasets.image_sequence import numbered_files, read_stack, refuse_gaps
+from unet_paper.datasets.zarr_images import is_zarr
 from unet_paper.tracking.linking import Tracks, check_tracks
 
 LARGEST = np.iinfo(np.uint16).max
 NAMES = {"res_track.txt": "mask", "man_track.txt": "man_track"}  # table -> how the names of its masks begin
-OURS = r"(mask|probability)\d+\.tif|res_track\.txt"  # what a result folder may hold
+OURS = r"(mask|probability)\d+\.tif|res_track\.txt|cells\.csv"  # what a result folder may hold
 
 
 def write_tracks(folder: str | os.PathLike, tracks: Tracks, *, force: bool = False) -> Path:
@@ -135,7 +136,8 @@ def mask_name(number: int, last: int) -> str:
 def result_folder(frames: Path, output: Path) -> Path:
     """Return where the result of an image sequence goes: `01` and `cells.tif` give `01_RES` and `cells_RES`."""
     frames = frames.resolve()
-    return output / f"{frames.name if frames.is_dir() else frames.stem}_RES"
+    whole = frames.is_dir() and not is_zarr(frames)
+    return output / f"{frames.name if whole else frames.stem}_RES"
 
 
 @contextmanager
