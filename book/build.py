@@ -43,6 +43,8 @@ def main(arguments: list[str] | None = None) -> int:
         status = 130
     if status == 0 and options.command == "notebooks":
         write_notebooks(options.source / "book", build / ".jupyter_cache", options.source / "book")
+        if options.source.resolve() == ROOT:  # what the README and the citations repeat of the book
+            status = subprocess.run([sys.executable, ROOT / "book" / "published.py"]).returncode
     return status
 
 

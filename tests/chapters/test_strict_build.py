@@ -16,7 +16,7 @@ def small_book(folder: Path, cell: str) -> Path:
     """Write a book of one chapter with one code cell, under the configuration of this book."""
     shutil.copytree(BOOK / "_static", folder / "book" / "_static")
     shutil.copy(ROOT / "_config.yml", folder)
-    for name in ("references.bib", "accessible.py", "learning.py", "notebooks.py"):
+    for name in ("references.bib", "accessible.py", "address.py", "learning.py", "notebooks.py"):
         shutil.copy(BOOK / name, folder / "book")
     (folder / "_toc.yml").write_text("format: jb-book\nroot: book/intro.md\n")
     _, head, _ = (BOOK / "intro.md").read_text().split("---\n", 2)

@@ -222,7 +222,7 @@ def training_time(evidence: Evidence) -> Finding:
         return learned(Finding(verdict, f"{_spread(hours, 2)} h", (RECORDED,), "EM", len(full), reason))
     runs = [run for name in EM_RUNS for run in counted_folds(_of(evidence, name))]
     longest = max(runs, key=lambda run: run["seconds"]["training"], default=None)
-    ours = "–" if longest is None else f"{_circumstances([longest], short=True)}"
+    ours = "–" if longest is None else f"a narrow network: {_circumstances([longest], short=True)}"
     reason = "The paper's network has not been trained at full size; narrow ones say nothing about its hours."
     kinds = (RECORDED,) if longest else ()
     return Finding(OPEN, ours, kinds, "EM" if longest else "–", int(bool(longest)), reason, ("em-full-fold4.json",))

@@ -18,12 +18,12 @@ from unet_paper.analysis.tracing import convolutions, trace
 from unet_paper.baselines.padded import relative_difference
 from unet_paper.baselines.sliding_window import SlidingWindowNet, windows_around
 from unet_paper.datasets import Dataset, em_sections
-from unet_paper.experiments.claims import NEAR_ONE
+from unet_paper.experiments.claims import AWAITED, NEAR_ONE
 from unet_paper.experiments.findings import RECORDED, Evidence, Finding
 from unet_paper.experiments.plan import EXPERIMENTS
 from unet_paper.experiments.record import read_benchmark, read_records
 from unet_paper.experiments.study_rows import read_studies
-from unet_paper.experiments.study_verdicts import verdicts
+from unet_paper.experiments.study_verdicts import Verdict, verdicts
 from unet_paper.model import UNet
 from unet_paper.overlap_tile import evaluating, mirror_crop, predict_scores, tile_grid
 from unet_paper.training.config import PAPER
@@ -174,12 +174,16 @@ def studied(folder: Path | None = None) -> dict[str, Finding]:
 
     C5 is about the variance of fresh maps, so the study of first weights, which scores trained networks, has no say.
     """
-    found = verdicts(read_studies(folder))
+    found = {name: said for name, said in verdicts(read_studies(folder)).items() if name != "C5"}
     return {
-        name: Finding(said.verdict, said.ours, (RECORDED,), STUDY_DATA, said.runs, said.reason, said.missing)
+        name: Finding(said.verdict, said.ours, (RECORDED,), STUDY_DATA, said.runs, said.reason, _lacking(name, said))
         for name, said in found.items()
-        if name != "C5"
     }
+
+
+def _lacking(name: str, said: Verdict) -> tuple[str, ...]:
+    """Name the file that lacks runs, and of how many settings; the chapter on the studies lists each."""
+    return tuple(f"runs of {len(said.missing)} settings in {file}" for file in AWAITED[name] if said.missing)
 
 
 def _seeds(name: str) -> list[int]:

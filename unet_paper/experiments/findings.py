@@ -84,6 +84,7 @@ def learned(finding: Finding) -> Finding:
     return replace(finding, verdict=PARTLY, reason=finding.reason + few)
 
 
-def runs_as_text(count: int) -> str:
-    """Return such as "one run" or "3 runs"."""
-    return "one run" if count == 1 else f"{count} runs"
+def runs_as_text(count: int, *, what: str = "run") -> str:
+    """Return such as "one run" or "3 runs"; the first word of `what` takes the plural."""
+    first, *rest = what.split()
+    return " ".join(["one", first, *rest] if count == 1 else [str(count), f"{first}s", *rest])

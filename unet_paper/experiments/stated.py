@@ -102,12 +102,12 @@ CLAIMS = tuple(
             (
                 "Elastic deformation is the key to learning from few images.",
                 f"{ANNOTATED} annotated sections",
-                *("augmentation", "fig-strengths", "augmentation"),
+                *("ablations", "ablations-elastic", "is deformation the key?"),
             ),
             (
                 "Dropout acts as further augmentation.",
                 DROPOUT_LEVEL,
-                *("training", "training", "training"),
+                *("ablations", "ablations", "what matters"),
             ),
             (
                 "Electron microscopy: warping, Rand and pixel error.",

@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from unet_paper.figures.style import TEXT_WIDTH, paint_cells, show_image
+from unet_paper.figures.style import OUTSIDE, TEXT_WIDTH, paint_cells, show_image
 
 
 def plot_task(image: np.ndarray, cells: np.ndarray, weights: np.ndarray) -> Figure:
@@ -28,4 +28,23 @@ def plot_task(image: np.ndarray, cells: np.ndarray, weights: np.ndarray) -> Figu
     show_image(middle, image)
     paint_cells(middle, cells, alpha=0.55)
     show_image(right, weights, cmap="inferno")
+    return figure
+
+
+def plot_card(image: np.ndarray, cells: np.ndarray, weights: np.ndarray) -> Figure:
+    """Draw what stands beside a shared link to the book: 12 by 6.3 in, the title above the pictures of `plot_task`.
+
+    Parameters
+    ----------
+    image, cells, weights : numpy.ndarray
+        (H, W) each, as for `plot_task`; generated ones, which may be handed on.
+    """
+    figure = plt.figure(figsize=(12, 6.3), facecolor=OUTSIDE, layout="none")
+    figure.text(0.045, 0.86, "The U-Net paper, executed", fontsize=40, weight="bold", color="white")
+    figure.text(0.045, 0.785, "read it, run it, change it, with every claim examined", fontsize=21, color="white")
+    panels = [figure.add_axes((left, 0.06, 0.285, 0.285 * 12 / 6.3)) for left in (0.045, 0.3575, 0.67)]
+    show_image(panels[0], image)
+    show_image(panels[1], image)
+    paint_cells(panels[1], cells, alpha=0.55)
+    show_image(panels[2], weights, cmap="inferno")
     return figure

@@ -12,12 +12,13 @@ from html import escape
 import lazy_loader
 
 from unet_paper.experiments.claims import tally
-from unet_paper.experiments.findings import LIVE, NOT, OPEN, PARTLY, REPRODUCED, Finding, Row, runs_as_text
+from unet_paper.experiments.findings import LIVE, NOT, OPEN, PARTLY, RECORDED, REPRODUCED, Finding, Row, runs_as_text
 from unet_paper.experiments.stated import Claim
 
 IPython = lazy_loader.load("IPython")
 
 SIGNS = {REPRODUCED: "✓", PARTLY: "◐", NOT: "✗", OPEN: "–"}
+NOTHING = "–"
 COLUMNS = ("claim", "the paper", "ours", "verdict and why")
 
 
@@ -91,7 +92,7 @@ def _name(claim: Claim) -> str:
 
 
 def _link(claim: Claim) -> str:
-    return f'<a href="{claim.page}.html#{claim.label}">{escape(claim.place)}</a>'
+    return f'<a class="place" href="{claim.page}.html#{claim.label}">{escape(claim.place)}</a>'
 
 
 def _verdict(verdict: str) -> str:
@@ -100,9 +101,10 @@ def _verdict(verdict: str) -> str:
 
 
 def _origin(found: Finding) -> str:
-    if not found.kinds:
+    if found.verdict == OPEN and found.ours == NOTHING:
         return ""
-    parts = [", ".join(found.kinds), found.data, runs_as_text(found.runs) if found.runs else ""]
+    count = runs_as_text(found.runs, what="run" if RECORDED in found.kinds else "draw of random weights")
+    parts = [", ".join(found.kinds), found.data, count if found.runs else ""]
     return f'<small class="origin">{escape("; ".join(filter(None, parts)))}</small>'
 
 
