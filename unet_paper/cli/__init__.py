@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
-from unet_paper.cli import evaluate, fetch, reproduce, score, segment, track, train
+from unet_paper.cli import evaluate, export, fetch, reproduce, score, segment, track, train
 from unet_paper.messages import LIMIT, plain, reason
 
 # Each has `add_parser(subparsers)`, which sets `run` to a function of the parsed arguments, and `stopped` to one that
 # says what is there after Ctrl-C and how to go on.
-COMMANDS = (evaluate, fetch, reproduce, score, segment, track, train)
+COMMANDS = (evaluate, export, fetch, reproduce, score, segment, track, train)
 _STOPPED = 130  # as a shell reports a program that Ctrl-C ended
 
 

@@ -45,6 +45,17 @@ def add_parser(subparsers) -> None:
         help="share the blocks among the machines of a dask cluster, e.g. tcp://10.0.0.1:8786; all must see IMAGES",
     )
     add_options(parser)
+    parser.add_argument(
+        "--engine",
+        default="torch",
+        metavar="NAME",
+        help="torch (default), onnxruntime, openvino, or auto: the fastest of all that agrees with torch in float32",
+    )
+    parser.add_argument(
+        "--calibration",
+        metavar="IMAGES",
+        help="a handful of images for --precision int8 and --engine auto (default: a published network's own)",
+    )
     parser.set_defaults(run=run, stopped=stopped)
 
 
@@ -96,7 +107,8 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--precision",
         default="float32",
-        help="float32 or bfloat16, about twice as fast where the hardware has it (default: %(default)s)",
+        help="float32, or bfloat16, about twice as fast where the hardware has it (default: %(default)s); segment on "
+        "another engine than torch also int8",
     )
     parser.add_argument("--channel", type=int, metavar="N", help="which channel of the images, from 0")
     parser.add_argument("--grey", action="store_true", help="colour images by their brightness (the default for them)")
@@ -121,6 +133,8 @@ def run(options: Namespace) -> int:
         force=options.force,
         block=options.block,
         client=None if options.scheduler is None else up.own_images.machines.connected(options.scheduler),
+        engine=options.engine,
+        calibration=options.calibration,
     )
     counts = f"{written.images} images, {written.cells} cells, {time.monotonic() - start:.1f} s"
     print(plain(f"{counts}: {written.folder}"))

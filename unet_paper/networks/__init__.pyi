@@ -1,5 +1,10 @@
+from . import bioimage as bioimage
 from . import caffe as caffe
 from . import card as card
+from . import engines as engines
+from . import export as export
+from . import exported as exported
+from . import extras as extras
 from . import image_settings as image_settings
 from . import in_page as in_page
 from . import library as library
@@ -7,6 +12,10 @@ from . import protobuf as protobuf
 from .caffe import CaffeModelError as CaffeModelError
 from .caffe import load_caffemodel as load_caffemodel
 from .in_page import page_scripts as page_scripts
+from .engines import EngineNetwork as EngineNetwork
+from .engines import on_engine as on_engine
+from .export import export_network as export_network
+from .exported import load_exported as load_exported
 from .library import TrainedNetwork as TrainedNetwork
 from .library import load_network as load_network
 from .library import network_card as network_card

@@ -132,7 +132,7 @@ def read_network(name_or_path: str | os.PathLike) -> TrainedNetwork:
         return TrainedNetwork(_build(path, *_read_checkpoint(path)).eval(), None, str(path))
     tensors, metadata = read_tensors(path, format=FORMAT, what="a network that save_network wrote")
     net, card = _build(path, tensors, metadata).eval(), _stated_json(path, metadata, "card")
-    net.images = settings_of(card)
+    net.images, net.card = settings_of(card), card
     return TrainedNetwork(net, card, str(path))
 
 

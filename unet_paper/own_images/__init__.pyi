@@ -1,5 +1,6 @@
 from . import applying as applying
 from . import blocks as blocks
+from . import engine_choice as engine_choice
 from . import folder as folder
 from . import following as following
 from . import grey_values as grey_values

@@ -23,6 +23,7 @@ from unet_paper.arrays import check_scalar
 from unet_paper.datasets.image_files import ImageFile, check_selection, describe, grey_frames, middle_frames
 from unet_paper.networks.image_settings import ImageSettings, area_diameter
 from unet_paper.own_images.blocks import BlockWork, Look, is_cut, look_at, refuse_inexact, work_on
+from unet_paper.own_images.engine_choice import with_engine
 from unet_paper.own_images.folder import ResultFolder
 from unet_paper.own_images.grey_values import (
     Range,
@@ -96,6 +97,8 @@ def segment_files(
     force: bool = False,
     block: int | None = None,
     client=None,
+    engine: str = "torch",
+    calibration=None,
     progress: bool = True,
     say=print,
 ) -> Summary:
@@ -125,6 +128,11 @@ def segment_files(
         only large ones are cut, into blocks of 2048.
     client : distributed.Client, optional
         Of a dask cluster, whose machines compute the blocks; all must see the images under the same path.
+    engine : {"torch", "onnxruntime", "openvino", "auto"}
+        Who computes, on the CPU, in the precision of `method`; ``"auto"`` tries all and takes the fastest that agrees
+        with PyTorch in float32 (extra ``engines``). With another engine than PyTorch, `method` may ask for ``"int8"``.
+    calibration : path or sequence of path, optional
+        Images for int8 and ``"auto"``; by default a published network's training images, where they are present.
     progress : bool
         Show a bar.
     say : callable
@@ -163,7 +171,13 @@ def segment_files(
         "network": _network_note(net),
         "channel": channel,
         "frame": frame,
+        **({} if engine == "torch" else {"engine": engine}),
     }
+    if client is not None and engine != "torch":
+        raise ValueError(
+            f"engine {engine!r} runs on this machine alone; leave out the engine or the cluster (--scheduler)"
+        )
+    net, method = with_engine(net, known, method, engine=engine, calibration=calibration, channel=channel, say=say)
     with folder.held():
         continues = folder.check(how, force=force)
         done = [continues and folder.has(_rows(job)) for job in jobs]

@@ -1,0 +1,324 @@
+"""A trained network run by another engine: ONNX Runtime or OpenVINO, in 8-bit whole numbers where that is asked for.
+
+What `on_engine` returns stands wherever a `UNet` stands (`predict_scores`, `predict_probability`, `segment`), so tiles,
+rotations and cells are those of the book, whoever multiplies.
+
+Static quantisation: activations and weights become whole numbers of 8 bits, whose ranges are measured once, on a few
+calibration images. PyTorch in float32 remains the reference.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from unet_paper.arrays import check_choice, resize_image, scaled_size
+from unet_paper.datasets.cell_tracking import load_cell_tracking
+from unet_paper.datasets.isbi2012 import load_isbi2012
+from unet_paper.model import UNet, autocast
+from unet_paper.networks.export import Portable, as_onnx, as_openvino, quiet
+from unet_paper.networks.extras import needed
+from unet_paper.overlap_tile import as_network_input, mirror_crop
+
+ENGINES = ("torch", "onnxruntime", "openvino")
+PRECISIONS = {  # what each engine computes in, on a CPU
+    "torch": ("float32", "bfloat16"),
+    "onnxruntime": ("float32", "int8"),
+    "openvino": ("float32", "bfloat16", "int8"),
+}
+AGREES = 0.995  # share of pixels that get the class of PyTorch in float32: below it, an engine is not taken
+CALIBRATED_ON = 12  # tiles
+_CALIBRATION_OUTPUT = 132  # px; 316 px go in at the paper's depth
+Run = Callable[[np.ndarray], np.ndarray]
+
+
+class EngineNetwork(nn.Module):
+    """A network that another engine runs; it answers for sizes as the `UNet` that it was made from does.
+
+    Parameters
+    ----------
+    sizes : UNet
+        Of the same channels, classes and depth; its weights are not used.
+    run : callable
+        (B, C, H, W) float32 to scores (B, K, H - 2 border, W - 2 border), numpy arrays.
+    name : str
+        Engine and precision, for messages.
+    images : ImageSettings or None
+        What the network expects of images.
+    """
+
+    def __init__(self, sizes: UNet, run: Run, *, name: str, images=None):
+        super().__init__()
+        self.sizes, self.run, self.name, self.images = sizes, run, name, images
+        self.in_channels, self.num_classes, self.depth = sizes.in_channels, sizes.num_classes, sizes.depth
+        self.border, self.stride, self.input_margin = sizes.border, sizes.stride, sizes.input_margin
+        self.is_legal_size, self.output_size = sizes.is_legal_size, sizes.output_size
+        self.legal_size_for = sizes.legal_size_for
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return raw class scores, (B, C, H, W) -> (B, K, H - 2 border, W - 2 border).
+
+        Raises
+        ------
+        ValueError
+            If rank, channels or size do not fit: engines themselves would answer something, or stop the program.
+        """
+        if image.ndim != 4 or image.shape[1] != self.in_channels:
+            raise ValueError(f"input has shape {tuple(image.shape)}; needs (B, {self.in_channels}, H, W)")
+        for side in image.shape[2:]:
+            self.output_size(side)
+        values = np.ascontiguousarray(image.detach().float().cpu().numpy())
+        return torch.from_numpy(self.run(values)).to(image.device)
+
+
+def on_engine(
+    net: UNet, engine: str, *, precision: str = "float32", calibration: Sequence[np.ndarray] | None = None
+) -> nn.Module:
+    """Return a network that an engine runs on the CPU, on as many threads as PyTorch.
+
+    Parameters
+    ----------
+    net : UNet
+        The network; not changed.
+    engine : {"torch", "onnxruntime", "openvino", "auto"}
+        ``"auto"`` is `fastest` on the calibration images.
+    precision : {"float32", "bfloat16", "int8"}
+        Of the convolutions: ONNX Runtime knows no bfloat16 on CPUs, PyTorch no int8 here. ``"auto"`` ignores it.
+    calibration : sequence of array_like, optional
+        Images (H, W) or (C, H, W) in [0, 1] as the network sees them (at its scale), for int8 and ``"auto"``; a handful
+        is enough.
+
+    Returns
+    -------
+    Module
+        `EngineNetwork`, or for PyTorch one that computes in the precision asked for.
+
+    Raises
+    ------
+    ValueError
+        If the engine does not know the precision, int8 has no calibration images, or a package is missing.
+    """
+    check_engine(engine, precision)
+    if engine == "auto":
+        return fastest(net, calibration)
+    if precision == "int8" and not calibration:
+        raise ValueError(
+            "int8 needs calibration images: a handful like those the network was trained on, in [0, 1] at its scale "
+            "(--calibration FOLDER)"
+        )
+    make = {"torch": _torch, "onnxruntime": _onnxruntime, "openvino": _openvino}[engine]
+    tiles = calibration_tiles(net, calibration) if precision == "int8" else []
+    run = make(net, precision, tiles)
+    sizes = UNet(net.in_channels, net.num_classes, base_channels=1, depth=net.depth).eval()
+    return EngineNetwork(sizes, run, name=f"{engine} {precision}", images=getattr(net, "images", None))
+
+
+def check_engine(engine: str, precision: str) -> None:
+    """Refuse an engine that there is not, or a precision that it does not know.
+
+    Raises
+    ------
+    ValueError
+        Naming the engines that know the precision.
+    """
+    check_choice(engine, (*ENGINES, "auto"), name="engine")
+    if engine == "auto" or precision in PRECISIONS[engine]:
+        return
+    others = " and ".join(name for name, known in PRECISIONS.items() if precision in known)
+    hint = f"; {precision} runs on {others} (--engine)" if others else ""
+    raise ValueError(f"{engine} computes in {' or '.join(PRECISIONS[engine])}, not {precision!r}{hint}")
+
+
+def fastest(net: UNet, calibration: Sequence[np.ndarray] | None, *, say: Callable[[str], None] = print) -> nn.Module:
+    """Return the fastest of all engines and precisions that agrees with PyTorch in float32, on one tile of each image.
+
+    Parameters
+    ----------
+    net : UNet
+        The network.
+    calibration : sequence of array_like
+        As in `on_engine`.
+    say : callable
+        Gets one line for each way: seconds, and the share of pixels with the same class.
+
+    Raises
+    ------
+    ValueError
+        If there are no images to compare on.
+    """
+    if not calibration:
+        raise ValueError("engine 'auto' compares engines on images: pass calibration images (--calibration FOLDER)")
+    tiles = calibration_tiles(net, calibration)
+    reference = on_engine(net, "torch")
+    expected = [classes(reference, tile) for tile in tiles]
+    best, best_time = reference, seconds(reference, tiles[0])
+    say(f"torch float32: {best_time:.2f} s a tile; the reference")
+    for engine, precision in ((e, p) for e in ENGINES for p in PRECISIONS[e] if (e, p) != ("torch", "float32")):
+        try:
+            other = on_engine(net, engine, precision=precision, calibration=calibration)
+        except ValueError as error:  # not installed
+            say(f"{engine} {precision}: {error}")
+            continue
+        same = float(np.mean([(classes(other, t) == e).mean() for t, e in zip(tiles, expected, strict=True)]))
+        taken = seconds(other, tiles[0])
+        say(f"{other.name}: {taken:.2f} s a tile; {100 * same:.2f} % of the pixels agree")
+        if same >= AGREES and taken < best_time:
+            best, best_time = other, taken
+    say(f"taken: {best.name}")
+    return best
+
+
+def classes(net: nn.Module, tile: np.ndarray) -> np.ndarray:
+    """(B, C, H, W) -> (B, h, w): the more probable class of every pixel."""
+    with torch.inference_mode():
+        return net(torch.from_numpy(tile)).argmax(dim=1).numpy()
+
+
+def seconds(net: nn.Module, tile: np.ndarray, *, rounds: int = 3) -> float:
+    """Return the shortest of a few times that a network takes for a tile, s; once before, the clock stands still."""
+    times = []
+    for _ in range(rounds + 1):
+        start = time.perf_counter()
+        classes(net, tile)
+        times.append(time.perf_counter() - start)
+    return min(times[1:])
+
+
+def calibration_tiles(net: UNet, images: Sequence[np.ndarray], *, count: int = CALIBRATED_ON) -> list[np.ndarray]:
+    """Cut tiles (1, C, H, W) float32 of a legal size out of images, by turns, at places spread over each.
+
+    Raises
+    ------
+    ValueError
+        If an image is not in [0, 1], or has other channels than the network.
+    """
+    images = [as_network_input(image) for image in images]
+    if wrong := [image.shape for image in images if image.shape[0] != net.in_channels]:
+        raise ValueError(f"a calibration image has {wrong[0][0]} channels; this network takes {net.in_channels}")
+    side, places = net.legal_size_for(_CALIBRATION_OUTPUT), np.random.default_rng(0)
+    tiles = []
+    for number in range(count):
+        image = images[number % len(images)]
+        top, left = (int(places.integers(max(1, n - side + 1))) for n in image.shape[1:])
+        tiles.append(mirror_crop(image, top, left, (side, side))[None])
+    return tiles
+
+
+def training_images(card: dict | None) -> list[np.ndarray]:
+    """Return training images of a published network, in [0, 1] at its scale, where the data lies on this machine.
+
+    Parameters
+    ----------
+    card : dict or None
+        Of the network: its ``"data"`` names data set, sequence and frames.
+
+    Raises
+    ------
+    ValueError
+        If the card names no data that this book can load.
+    FileNotFoundError
+        If they are not on this machine.
+    """
+    name, _, frames = (card or {}).get("data", "").partition(", frames ")
+    if not frames:
+        raise ValueError("int8 needs calibration images, and the network's card names none: --calibration FOLDER")
+    numbers = [int(number) for number in frames.split(", ")]
+    if name == "isbi2012-train":
+        images = load_isbi2012("train").subset(numbers).images
+    else:
+        sequence = name.split("/")
+        images = load_cell_tracking(sequence[0], sequence[1], frames=numbers).images
+    size = scaled_size(images.shape[1:], card["scale"])
+    return list(images if card["scale"] == 1 else resize_image(images, size).clip(0, 1))
+
+
+def _torch(net: UNet, precision: str, tiles: list[np.ndarray]) -> Run:
+    net = net.eval().to(memory_format=torch.channels_last)
+
+    def run(values: np.ndarray) -> np.ndarray:
+        batch = torch.from_numpy(values).contiguous(memory_format=torch.channels_last)
+        with torch.inference_mode(), autocast(batch.device, precision):
+            return net(batch).float().numpy()
+
+    return run
+
+
+def _onnxruntime(net: UNet, precision: str, tiles: list[np.ndarray]) -> Run:
+    needed("onnxruntime", extra="engines", what="the engine onnxruntime")
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place) / "network.onnx"
+        as_onnx(Portable(net), path, {})
+        if precision == "int8":
+            path = _quantised(path, tiles)
+        return session_of(path)
+
+
+def session_of(path: Path) -> Run:
+    """Return an ONNX file as a function, run by ONNX Runtime on as many threads as PyTorch.
+
+    Raises
+    ------
+    ValueError
+        If the package onnxruntime is not installed.
+    Exception
+        Whatever ONNX Runtime raises for a file that is no network.
+    """
+    runtime = needed("onnxruntime", extra="engines", what="the engine onnxruntime")
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = torch.get_num_threads(), 4
+    session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return lambda values: session.run(None, {"image": values})[0]
+
+
+def _quantised(path: Path, tiles: list[np.ndarray]) -> Path:
+    quantization = needed("onnxruntime.quantization", extra="engines", what="int8 on onnxruntime")
+    target = path.with_name("int8.onnx")
+
+    class Tiles(quantization.CalibrationDataReader):
+        def __init__(self):
+            self.left = iter(tiles)
+
+        def get_next(self) -> dict | None:
+            tile = next(self.left, None)
+            return None if tile is None else {"image": tile}
+
+    with quiet():
+        quantization.quantize_static(
+            str(path),
+            str(target),
+            Tiles(),
+            quant_format=quantization.QuantFormat.QDQ,
+            per_channel=True,
+            activation_type=quantization.QuantType.QUInt8,
+            weight_type=quantization.QuantType.QInt8,
+        )
+    return target
+
+
+def _openvino(net: UNet, precision: str, tiles: list[np.ndarray]) -> Run:
+    model = as_openvino(net)
+    if precision == "int8":
+        nncf = needed("nncf", extra="engines", what="int8 on openvino")
+        with quiet():
+            model = nncf.quantize(
+                model, nncf.Dataset(tiles), subset_size=len(tiles), preset=nncf.QuantizationPreset.MIXED
+            )
+    return compiled(model, precision)
+
+
+def compiled(model, precision: str = "float32") -> Run:
+    """Return an OpenVINO model as a function, on as many threads as PyTorch."""
+    openvino = needed("openvino", extra="engines", what="the engine openvino")
+    how = {
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bfloat16" else "f32",
+        "PERFORMANCE_HINT": "LATENCY",
+    }
+    ready = openvino.Core().compile_model(model, "CPU", how)
+    return lambda values: ready(values)[0].copy()
