@@ -8,6 +8,7 @@ Needs the extra `engines`.
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import sys
 import time
@@ -22,34 +23,34 @@ import unet_paper as up
 from benchmarks.network import seeded_network
 from benchmarks.record import described_machine, load
 from unet_paper.files import write_json
-from unet_paper.networks.engines import ENGINES, PRECISIONS, classes, on_engine, training_images
+from unet_paper.networks.engines import classes, every_way, training_images
 
-WAYS = [(engine, precision) for engine in ENGINES for precision in PRECISIONS[engine]]
-REFERENCE, OTHER = "torch float32", "torch bfloat16"  # what classes are compared with; what times are
+OTHER = "torch bfloat16"  # what times are compared with
 IMAGE = 512  # px
-GOAL_RATIO, GOAL_SAME = 0.45, 0.995
 CALIBRATION = 8  # images
 
 
-def measure(*, rounds: int = 5, base_channels: int = 64, images: int = 4) -> dict:
-    """Return the record: machine, times of every way, and how each agrees on each published network.
+def measure(part: str, *, rounds: int = 5, base_channels: int = 64, images: int = 4) -> dict:
+    """Return what one part of the record says, with the machine that it was measured on.
 
     Parameters
     ----------
+    part : str
+        ``"times"``, or the name of a published network, of which the agreement is measured.
     rounds : int
         How many turns each way gets.
     base_channels : int
         Of the network that is timed.
     images : int
-        Held-out images of each published network.
+        Held-out images of the published network.
     """
-    record = {"format": "unet_paper engines 1", "machine": described_machine(), "image": IMAGE}
-    record["threads"] = torch.get_num_threads()
-    record["base_channels"] = base_channels
-    record["times"] = times_of(base_channels, rounds=rounds)
-    record["agreement"] = [agreement(name, images) for name in up.networks.library.NAMES]
-    record["machine"]["load_after"] = load()
-    return record
+    about = {"machine": described_machine(), "threads": torch.get_num_threads()}
+    if part == "times":
+        about |= {"image": IMAGE, "base_channels": base_channels, "ways": times_of(base_channels, rounds=rounds)}
+    else:
+        about |= agreement(part, images)
+    about["machine"]["load_after"] = load()
+    return about
 
 
 def times_of(base_channels: int, *, rounds: int) -> list[dict]:
@@ -59,7 +60,7 @@ def times_of(base_channels: int, *, rounds: int) -> list[dict]:
     """
     net = seeded_network(base_channels).eval()
     tile = np.random.default_rng(0).random((1, 1, *2 * (net.legal_size_for(IMAGE),)), dtype=np.float32)
-    ready = {f"{e} {p}": on_engine(net, e, precision=p, calibration=[tile[0]]) for e, p in WAYS}
+    ready = {way.name: way for way in every_way(net, [tile[0]], tiles=2)}
     clock, processor = turns({name: lambda n=n: classes(n, tile) for name, n in ready.items()}, rounds=rounds)
     return [
         {
@@ -97,13 +98,12 @@ def agreement(name: str, images: int) -> dict:
     held_out = held_out_images(card, images)
     reference = maps(net, held_out)
     rows = []
-    for engine, precision in WAYS:
-        found = maps(on_engine(net, engine, precision=precision, calibration=calibration), held_out)
+    for way in every_way(net, calibration):
+        found = maps(way, held_out)
         same = float(np.mean([(a > 0.5) == (b > 0.5) for a, b in zip(found, reference, strict=True)]))
-        rows.append({"way": f"{engine} {precision}", "same_class": same, **scores(card, held_out, found)})
-        print(name, rows[-1], file=sys.stderr)
+        rows.append({"way": way.name, "same_class": same, **scores(card, held_out, found)})
     measure = "rand_error" if card["task"] == "em" else "seg"
-    return {"network": name, "images": list(held_out.frames), "source": held_out.name, "measure": measure, "rows": rows}
+    return {"images": list(held_out.frames), "source": held_out.name, "measure": measure, "rows": rows}
 
 
 def held_out_images(card: dict, count: int) -> up.Dataset:
@@ -134,36 +134,50 @@ def scores(card: dict, data: up.Dataset, found: np.ndarray) -> dict:
 
 def table(record: dict) -> str:
     """Return the record as a table to read in a terminal."""
-    machine = record["machine"]
-    lines = [f"{machine['cpu']}, threads: {record['threads']}, load {machine['load_before']}, {machine['date']}"]
-    lines += [f"{record['base_channels']} channels, {IMAGE} x {IMAGE} px", ""]
-    for row in record["times"]:
-        lines.append(
-            f"{row['way']:22} {row['processor_seconds']:6.2f} s of the processor, "
-            f"{row['seconds']:6.2f} s on the clock, {row['of_torch_bfloat16']:.2f} of {OTHER}"
-        )
-    for entry in record["agreement"]:
-        lines += ["", f"{entry['network']}: {entry['source']}, images {entry['images']}"]
-        for row in entry["rows"]:
-            lines.append(f"{row['way']:22} {row['same_class']:9.3%} same class, {row[entry['measure']]:.4f}")
-        lines[-len(entry["rows"]) - 1] += f"; {entry['measure']}"
+    lines = []
+    for name, part in record["parts"].items():
+        machine = part["machine"]
+        lines += ["", f"{machine['cpu']}, threads: {part['threads']}, load {machine['load_before']}, {machine['date']}"]
+        if name == "times":
+            lines += [
+                f"{part['base_channels']} channels, {part['image']} x {part['image']} px",
+                *map(_time, part["ways"]),
+            ]
+            continue
+        lines.append(f"{name}: {part['source']}, images {part['images']}; {part['measure']}")
+        for row in part["rows"]:
+            lines.append(f"{row['way']:22} {row['same_class']:9.3%} same class, {row[part['measure']]:.4f}")
     return "\n".join(lines)
 
 
+def _time(row: dict) -> str:
+    processor, clock = (f"{row[name]:6.2f} s" for name in ("processor_seconds", "seconds"))
+    return (
+        f"{row['way']:22} {processor} of the processor, {clock} on the clock, {row['of_torch_bfloat16']:.2f} of {OTHER}"
+    )
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Measure, print the table, write the record; return the exit status."""
+    """Measure, print the table, write the record or the parts of it that were asked for; return the exit status."""
+    parts = ("times", *up.networks.library.NAMES)
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.engines", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(parts)} (default: all)")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each way (default: %(default)s)")
     parser.add_argument("--base-channels", type=int, default=64, help="of the network that is timed")
     parser.add_argument("--images", type=int, default=4, help="held-out images of each network (default: %(default)s)")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="write the record, as JSON")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write the record, as JSON; other parts in it stay")
     options = parser.parse_args(arguments)
-    record = measure(rounds=options.rounds, base_channels=options.base_channels, images=options.images)
+    record = {"format": "unet_paper engines 1", "parts": {}}
+    if options.output and options.output.exists():
+        record = json.loads(options.output.read_text())
+    how = {"rounds": options.rounds, "base_channels": options.base_channels, "images": options.images}
+    for part in options.parts or parts:
+        record["parts"][part] = measure(part, **how)
+        if options.output:
+            write_json(options.output, record)
     print(table(record))
-    if options.output:
-        write_json(options.output, record)
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -90,20 +91,22 @@ def stand_ins(monkeypatch, ways: dict[str, tuple[float, float]]):
     """Replace engines by ones of a known time, which give the other class at a share of the pixels."""
     plain = up.UNet(base_channels=1).eval()
 
-    def made(net, engine, *, precision="float32", calibration=None):
-        share, seconds = ways.get(f"{engine} {precision}", (0.0, 9.0))
+    def made(net, calibration):
+        for name, (share, taken) in ways.items():
+            other = EngineNetwork(plain, partial(scores_with, share), name=name)
+            other.taken = taken
+            yield other
+        yield "another engine: not installed"
 
-        def run(values):
-            scores = np.zeros((len(values), 2, 100, 100), np.float32)
-            scores[:, 1].reshape(-1)[: int(share * 10_000)] = 1
-            return scores
-
-        other = EngineNetwork(plain, run, name=f"{engine} {precision}")
-        other.taken = seconds
-        return other
-
-    monkeypatch.setattr(engines, "on_engine", made)
+    monkeypatch.setattr(engines, "every_way", made)
     monkeypatch.setattr(engines, "seconds", lambda net, tile: net.taken)
+
+
+def scores_with(share: float, values: np.ndarray) -> np.ndarray:
+    """Return scores of 100 x 100 px in which the second class wins at a share of the pixels."""
+    scores = np.zeros((len(values), 2, 100, 100), np.float32)
+    scores[:, 1].reshape(-1)[: int(share * 10_000)] = 1
+    return scores
 
 
 @pytest.mark.parametrize(
@@ -119,6 +122,7 @@ def test_the_fastest_is_taken_only_if_it_agrees(ways, best, monkeypatch, frame):
     lines = []
     assert engines.fastest(up.UNet(base_channels=1), [frame], say=lines.append).name == best
     assert lines[-1] == f"taken: {best}"
+    assert "another engine: not installed" in lines
 
 
 def test_calibration_tiles_are_legal_and_come_from_all_images(net):

@@ -11,19 +11,21 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.export import ExportedProgram
 
 from unet_paper.arrays import check_choice, resize_image, scaled_size
 from unet_paper.datasets.cell_tracking import load_cell_tracking
 from unet_paper.datasets.isbi2012 import load_isbi2012
 from unet_paper.model import UNet, autocast
-from unet_paper.networks.export import Portable, as_onnx, as_openvino, quiet
-from unet_paper.networks.extras import needed
+from unet_paper.networks.export import Portable, as_onnx, as_openvino, quiet, traced
+from unet_paper.networks.extras import MissingPackageError, needed
 from unet_paper.overlap_tile import as_network_input, mirror_crop
 
 ENGINES = ("torch", "onnxruntime", "openvino")
@@ -112,11 +114,28 @@ def on_engine(
             "int8 needs calibration images: a handful like those the network was trained on, in [0, 1] at its scale "
             "(--calibration FOLDER)"
         )
-    make = {"torch": _torch, "onnxruntime": _onnxruntime, "openvino": _openvino}[engine]
-    tiles = calibration_tiles(net, calibration) if precision == "int8" else []
-    run = make(net, precision, tiles)
-    sizes = UNet(net.in_channels, net.num_classes, base_channels=1, depth=net.depth).eval()
-    return EngineNetwork(sizes, run, name=f"{engine} {precision}", images=getattr(net, "images", None))
+    return _made(Workshop(net, calibration), engine, precision)
+
+
+def every_way(
+    net: UNet, calibration: Sequence[np.ndarray], *, tiles: int = CALIBRATED_ON
+) -> Iterator[EngineNetwork | str]:
+    """Give the network on every engine in every precision, PyTorch in float32 first; where one is missing, why.
+
+    Parameters
+    ----------
+    net, calibration
+        As in `on_engine`.
+    tiles : int
+        How many tiles of those images are looked at.
+    """
+    workshop = Workshop(net, calibration, count=tiles)
+    for engine in ENGINES:
+        for precision in PRECISIONS[engine]:
+            try:
+                yield _made(workshop, engine, precision)
+            except MissingPackageError as error:
+                yield f"{engine} {precision}: {error}"
 
 
 def check_engine(engine: str, precision: str) -> None:
@@ -155,15 +174,14 @@ def fastest(net: UNet, calibration: Sequence[np.ndarray] | None, *, say: Callabl
     if not calibration:
         raise ValueError("engine 'auto' compares engines on images: pass calibration images (--calibration FOLDER)")
     tiles = calibration_tiles(net, calibration)
-    reference = on_engine(net, "torch")
-    expected = [classes(reference, tile) for tile in tiles]
-    best, best_time = reference, seconds(reference, tiles[0])
-    say(f"torch float32: {best_time:.2f} s a tile; the reference")
-    for engine, precision in ((e, p) for e in ENGINES for p in PRECISIONS[e] if (e, p) != ("torch", "float32")):
-        try:
-            other = on_engine(net, engine, precision=precision, calibration=calibration)
-        except ValueError as error:  # not installed
-            say(f"{engine} {precision}: {error}")
+    ways = every_way(net, calibration)
+    best = next(ways)
+    expected = [classes(best, tile) for tile in tiles]
+    best_time = seconds(best, tiles[0])
+    say(f"{best.name}: {best_time:.2f} s a tile; the reference")
+    for other in ways:
+        if isinstance(other, str):
+            say(other)
             continue
         same = float(np.mean([(classes(other, t) == e).mean() for t, e in zip(tiles, expected, strict=True)]))
         taken = seconds(other, tiles[0])
@@ -238,8 +256,46 @@ def training_images(card: dict | None) -> list[np.ndarray]:
     return list(images if card["scale"] == 1 else resize_image(images, size).clip(0, 1))
 
 
-def _torch(net: UNet, precision: str, tiles: list[np.ndarray]) -> Run:
-    net = net.eval().to(memory_format=torch.channels_last)
+class Workshop:
+    """A network and the forms that engines need, each made once, when it is first asked for."""
+
+    def __init__(self, net: UNet, calibration: Sequence[np.ndarray] | None, *, count: int = CALIBRATED_ON):
+        self.net, self.calibration, self.count = net.eval(), calibration, count
+
+    @cached_property
+    def tiles(self) -> list[np.ndarray]:
+        """Calibration tiles."""
+        return calibration_tiles(self.net, self.calibration, count=self.count)
+
+    @cached_property
+    def program(self) -> ExportedProgram:
+        """The network as PyTorch exports it."""
+        return traced(Portable(self.net), self.net)
+
+    @cached_property
+    def onnx(self) -> bytes:
+        """The content of an ONNX file."""
+        with tempfile.TemporaryDirectory() as place:
+            path = Path(place) / "network.onnx"
+            as_onnx(Portable(self.net), path, {}, program=self.program)
+            return path.read_bytes()
+
+    @cached_property
+    def openvino(self):
+        """The OpenVINO model."""
+        needed("openvino", extra="engines", what="the engine openvino")  # before the program is traced
+        return as_openvino(self.net, program=self.program)
+
+
+def _made(workshop: Workshop, engine: str, precision: str) -> EngineNetwork:
+    net = workshop.net
+    run = {"torch": _torch, "onnxruntime": _onnxruntime, "openvino": _openvino}[engine](workshop, precision)
+    sizes = UNet(net.in_channels, net.num_classes, base_channels=1, depth=net.depth).eval()
+    return EngineNetwork(sizes, run, name=f"{engine} {precision}", images=getattr(net, "images", None))
+
+
+def _torch(workshop: Workshop, precision: str) -> Run:
+    net = workshop.net.to(memory_format=torch.channels_last)
 
     def run(values: np.ndarray) -> np.ndarray:
         batch = torch.from_numpy(values).contiguous(memory_format=torch.channels_last)
@@ -249,18 +305,40 @@ def _torch(net: UNet, precision: str, tiles: list[np.ndarray]) -> Run:
     return run
 
 
-def _onnxruntime(net: UNet, precision: str, tiles: list[np.ndarray]) -> Run:
+def _onnxruntime(workshop: Workshop, precision: str) -> Run:
     needed("onnxruntime", extra="engines", what="the engine onnxruntime")
-    with tempfile.TemporaryDirectory() as place:
-        path = Path(place) / "network.onnx"
-        as_onnx(Portable(net), path, {})
-        if precision == "int8":
-            path = _quantised(path, tiles)
-        return session_of(path)
+    return session_of(_quantised(workshop) if precision == "int8" else workshop.onnx)
 
 
-def session_of(path: Path) -> Run:
-    """Return an ONNX file as a function, run by ONNX Runtime on as many threads as PyTorch.
+def _quantised(workshop: Workshop) -> bytes:
+    """Return the ONNX file with weights and activations in 8 bits, their ranges measured on the calibration tiles."""
+    quantization = needed("onnxruntime.quantization", extra="engines", what="int8 on onnxruntime")
+
+    class Tiles(quantization.CalibrationDataReader):
+        def __init__(self):
+            self.left = iter(workshop.tiles)
+
+        def get_next(self) -> dict | None:
+            tile = next(self.left, None)
+            return None if tile is None else {"image": tile}
+
+    with tempfile.TemporaryDirectory() as place, quiet():
+        before, after = Path(place) / "network.onnx", Path(place) / "int8.onnx"
+        before.write_bytes(workshop.onnx)
+        quantization.quantize_static(
+            str(before),
+            str(after),
+            Tiles(),
+            quant_format=quantization.QuantFormat.QDQ,
+            per_channel=True,
+            activation_type=quantization.QuantType.QUInt8,
+            weight_type=quantization.QuantType.QInt8,
+        )
+        return after.read_bytes()
+
+
+def session_of(content: bytes) -> Run:
+    """Return the content of an ONNX file as a function, run by ONNX Runtime on as many threads as PyTorch.
 
     Raises
     ------
@@ -272,7 +350,7 @@ def session_of(path: Path) -> Run:
     runtime = needed("onnxruntime", extra="engines", what="the engine onnxruntime")
     options = runtime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = torch.get_num_threads(), 4
-    session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     return lambda values: session.run(None, {"image": values})[0]
 
 
@@ -301,14 +379,14 @@ def _quantised(path: Path, tiles: list[np.ndarray]) -> Path:
     return target
 
 
-def _openvino(net: UNet, precision: str, tiles: list[np.ndarray]) -> Run:
-    model = as_openvino(net)
+def _openvino(workshop: Workshop, precision: str) -> Run:
+    model = workshop.openvino
     if precision == "int8":
         nncf = needed("nncf", extra="engines", what="int8 on openvino")
+        tiles = workshop.tiles
         with quiet():
-            model = nncf.quantize(
-                model, nncf.Dataset(tiles), subset_size=len(tiles), preset=nncf.QuantizationPreset.MIXED
-            )
+            how = {"subset_size": len(tiles), "preset": nncf.QuantizationPreset.MIXED}
+            model = nncf.quantize(model, nncf.Dataset(tiles), **how)
     return compiled(model, precision)
 
 

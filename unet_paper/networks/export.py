@@ -175,7 +175,9 @@ def _open_sizes(net: UNet) -> dict:
     return {"image": {0: Dim("batch", min=1), 2: rows, 3: columns}}
 
 
-def as_onnx(net: nn.Module, path: Path, about: dict, *, sizes: UNet | None = None) -> None:
+def as_onnx(
+    net: nn.Module, path: Path, about: dict, *, sizes: UNet | None = None, program: ExportedProgram | None = None
+) -> None:
     """Write a network as one ONNX file, with the facts under the key ``unet_paper`` of its metadata.
 
     Parameters
@@ -188,6 +190,8 @@ def as_onnx(net: nn.Module, path: Path, about: dict, *, sizes: UNet | None = Non
         From `facts`.
     sizes : UNet, optional
         As in `traced`; by default the network inside `net`.
+    program : ExportedProgram, optional
+        From `traced`, where it is there already.
 
     Raises
     ------
@@ -197,7 +201,7 @@ def as_onnx(net: nn.Module, path: Path, about: dict, *, sizes: UNet | None = Non
     for package in ("onnx", "onnxscript"):
         needed(package, extra="export", what="ONNX")
     sizes = sizes or net.net
-    program = traced(net, sizes)
+    program = program or traced(net, sizes)
     names = {"input_names": ["image"], "output_names": ["scores"], "dynamic_shapes": _open_sizes(sizes)}
     with quiet():
         made = torch.onnx.export(program, (), dynamo=True, opset_version=OPSET, verbose=False, **names)
@@ -205,8 +209,8 @@ def as_onnx(net: nn.Module, path: Path, about: dict, *, sizes: UNet | None = Non
     made.save(str(path))
 
 
-def as_openvino(net: UNet):
-    """Return a network as an OpenVINO model.
+def as_openvino(net: UNet, *, program: ExportedProgram | None = None):
+    """Return a network as an OpenVINO model; `program` is from `traced`, where it is there already.
 
     Raises
     ------
@@ -215,7 +219,7 @@ def as_openvino(net: UNet):
     """
     openvino = needed("openvino", extra="engines", what="OpenVINO")
     with quiet():
-        return openvino.convert_model(traced(Portable(net), net))
+        return openvino.convert_model(program or traced(Portable(net), net))
 
 
 @contextmanager

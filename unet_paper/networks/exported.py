@@ -60,7 +60,7 @@ def load_exported(path: str | os.PathLike) -> EngineNetwork:
 def _onnx(path: Path) -> tuple[Run, str]:
     onnx = needed("onnx", extra="export", what="an ONNX file")
     entries = {entry.key: entry.value for entry in onnx.load(str(path)).metadata_props}
-    return session_of(path), entries[KEY]
+    return session_of(path.read_bytes()), entries[KEY]
 
 
 def _program(path: Path) -> tuple[Run, str]:
