@@ -50,7 +50,7 @@ def test_eight_bits_keep_the_classes(engine, net, frame):
     available(engine)
     other = on_engine(net, engine, precision="int8", calibration=[frame])
     expected, found = (up.predict_scores(each, frame, progress=False).argmax(axis=0) for each in (net, other))
-    assert (found == expected).mean() >= engines.AGREES
+    assert (found == expected).mean() > 0.97  # generated cells; on real ones: data/results/engines.json
     assert 0 < expected.mean() < 1
 
 

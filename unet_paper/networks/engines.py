@@ -354,31 +354,6 @@ def session_of(content: bytes) -> Run:
     return lambda values: session.run(None, {"image": values})[0]
 
 
-def _quantised(path: Path, tiles: list[np.ndarray]) -> Path:
-    quantization = needed("onnxruntime.quantization", extra="engines", what="int8 on onnxruntime")
-    target = path.with_name("int8.onnx")
-
-    class Tiles(quantization.CalibrationDataReader):
-        def __init__(self):
-            self.left = iter(tiles)
-
-        def get_next(self) -> dict | None:
-            tile = next(self.left, None)
-            return None if tile is None else {"image": tile}
-
-    with quiet():
-        quantization.quantize_static(
-            str(path),
-            str(target),
-            Tiles(),
-            quant_format=quantization.QuantFormat.QDQ,
-            per_channel=True,
-            activation_type=quantization.QuantType.QUInt8,
-            weight_type=quantization.QuantType.QInt8,
-        )
-    return target
-
-
 def _openvino(workshop: Workshop, precision: str) -> Run:
     model = workshop.openvino
     if precision == "int8":
