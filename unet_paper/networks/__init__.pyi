@@ -11,11 +11,11 @@ from . import library as library
 from . import protobuf as protobuf
 from .caffe import CaffeModelError as CaffeModelError
 from .caffe import load_caffemodel as load_caffemodel
-from .in_page import page_scripts as page_scripts
 from .engines import EngineNetwork as EngineNetwork
 from .engines import on_engine as on_engine
 from .export import export_network as export_network
 from .exported import load_exported as load_exported
+from .in_page import page_scripts as page_scripts
 from .library import TrainedNetwork as TrainedNetwork
 from .library import load_network as load_network
 from .library import network_card as network_card
