@@ -40,5 +40,9 @@ def test_a_blank_map_has_a_small_warping_error_and_a_v_rand_that_gives_it_away(g
     assert glued["blank_v_rand"] < 0.2
 
 
+def test_the_padded_network_sees_more_labelled_pixels_for_the_same_operations(glued):
+    assert glued["padded_pixels"] == pytest.approx((208 / 132) ** 2)
+
+
 def test_published_rows_are_of_the_present_base():
     assert [line for rows in read_studies().values() for line in rows.refused] == []
