@@ -14,6 +14,7 @@ from scipy import ndimage
 from unet_paper.arrays import IGNORE
 from unet_paper.augmentation import (
     Augmentation,
+    control_shares,
     displacement_field,
     mirrored,
     nearest_pixels,
@@ -90,6 +91,13 @@ def test_equal_vectors_displace_everything_equally():
     vectors = torch.tensor([3.0, -4.0]).view(1, 2, 1, 1).expand(1, 2, 3, 3)
     field = displacement_field(vectors, (50, 61))
     torch.testing.assert_close(field, torch.tensor([3.0, -4.0]).view(1, 2, 1, 1).expand(1, 2, 50, 61))
+
+
+def test_a_field_is_a_product_of_the_shares_of_rows_and_columns_with_the_vectors():
+    vectors = torch.randn(1, 2, 3, 4, generator=generator(), dtype=torch.float64)
+    rows, columns = control_shares(3, 17), control_shares(4, 23)
+    torch.testing.assert_close(rows @ vectors @ columns.T, displacement_field(vectors, (17, 23)))
+    torch.testing.assert_close(rows.sum(dim=1), torch.ones(17, dtype=torch.float64))
 
 
 def test_displacement_vectors_have_mean_0_and_standard_deviation_10_px():

@@ -9,7 +9,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from unet_paper import UNet
-from unet_paper.analysis.tracing import convolutions, influence, layer_table, totals, trace
+from unet_paper.analysis.tracing import convolutions, influence, layer_table, skips, totals, trace
 
 FIGURE_1_SIDES = [572, 570, 568, 284, 282, 280, 140, 138, 136, 68, 66, 64, 32, 30, 28]  # contracting path, in px
 FIGURE_1_RISING = [56, 54, 52, 104, 102, 100, 200, 198, 196, 392, 390, 388, 388]  # expansive path, joined maps first
@@ -23,6 +23,10 @@ def paper_layers():
 def test_sides_are_those_of_figure_1(paper_layers):
     drawn = [layer.width for layer in paper_layers if layer.kind not in ("dropout", "up-conv 2x2")]
     assert drawn == FIGURE_1_SIDES + FIGURE_1_RISING
+
+
+def test_crops_are_those_of_figure_1(paper_layers):
+    assert skips(paper_layers) == [(568 - 392) // 2, (280 - 200) // 2, (136 - 104) // 2, (64 - 56) // 2]
 
 
 def test_paper_has_23_convolutions_and_31_030_658_parameters(paper_layers):

@@ -124,6 +124,32 @@ def plot_influence(share: np.ndarray, side: int) -> mpl.figure.Figure:
     return figure
 
 
+def plot_window(image: np.ndarray, windows: np.ndarray, *, pixel: tuple[int, int]) -> mpl.figure.Figure:
+    """Draw what one output pixel sees of an image.
+
+    Parameters
+    ----------
+    image : numpy.ndarray
+        (n, n) in [0, 1], the network's input.
+    windows : numpy.ndarray
+        (2, m) first and last column that each output column depends on (`Layer.windows` of the last layer).
+    pixel : tuple of int
+        Row and column of the output pixel, in px.
+    """
+    figure, axes = plt.subplots(figsize=(4.4, 4.2))
+    show_image(axes, image, vmin=0, vmax=1)
+    output = windows.shape[1]
+    border = (len(image) - output) / 2
+    top, left = (windows[0, at] for at in pixel)
+    height, width = (windows[1, at] - windows[0, at] + 1 for at in pixel)
+    frames = {"label": (left, top, width, height), "error": (border + pixel[1] - 1, border + pixel[0] - 1, 3, 3)}
+    for colour, (x, y, *sides) in frames.items():
+        axes.add_patch(Rectangle((x - 0.5, y - 0.5), *sides, fill=False, ec=COLOURS[colour], lw=1.8))
+    corner = (border - 0.5, border - 0.5)
+    axes.add_patch(Rectangle(corner, output, output, fill=False, ec="white", ls="--", lw=1.2))
+    return figure
+
+
 class _Drawing:
     """Places one bar per map: `at` holds the centre of each, in inches."""
 

@@ -72,6 +72,25 @@ def plot_momentum(weights: Mapping[str, np.ndarray]) -> mpl.figure.Figure:
     return figure
 
 
+def plot_running_averages(gradients: np.ndarray, signal: np.ndarray, averages: Mapping[str, np.ndarray]):
+    """Draw noisy gradients, what they mean, and running averages of them.
+
+    Parameters
+    ----------
+    gradients, signal : numpy.ndarray
+        (T,) the gradient of each step, and its mean.
+    averages : mapping
+        Text -> (T,) running average.
+    """
+    figure, axes = plt.subplots(figsize=(WIDTH, 3.2))
+    axes.plot(gradients, ".", color=COLOURS["quiet"], markersize=2, label="gradients")
+    axes.plot(signal, "--", color=COLOURS["label"], label="what they mean")
+    _curves(axes, averages, start=0)
+    axes.set(xlabel="step", ylabel="gradient")
+    axes.legend(ncols=2)
+    return figure
+
+
 def plot_tile_sizes(sizes: Sequence[int], work: Sequence[float], output: Sequence[float], chosen: int):
     """Draw what an output pixel costs, and how many there are, for tiles of several sizes.
 

@@ -81,7 +81,7 @@ window.interactive = window.interactive || (() => {
       // A drawing alone, for curves and plans.
       drawing(title, width, height, description) {
         const box = element("div", panels, { class: "panel" });
-        element("p", box, { class: "title" }, title);
+        if (title) element("p", box, { class: "title" }, title);
         return svg("svg", box, { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": description });
       },
 

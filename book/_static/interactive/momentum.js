@@ -16,8 +16,8 @@ interactive.figure("momentum", figure => {
   for (const g of [-2, 0, 2, 4])
     interactive.svg("text", plot, { x: 28, y: y(g) + 5, "text-anchor": "end", "font-size": 13 }, String(g).replace("-", "−"));
   for (let t = 0; t < steps; t += 200)
-    interactive.svg("text", plot, { x: x(t), y: high - 16, "text-anchor": "middle", "font-size": 13 }, t);
-  interactive.svg("text", plot, { x: wide - 6, y: high - 1, "text-anchor": "end", "font-size": 13 }, "step");
+    interactive.svg("text", plot, { x: x(t), y: high - 19, "text-anchor": "middle", "font-size": 13 }, t);
+  interactive.svg("text", plot, { x: wide - 6, y: high - 5, "text-anchor": "end", "font-size": 13 }, "step");
   const lines = { fill: "none", "stroke-width": 2 };
   interactive.svg("polyline", plot, { ...lines, stroke: "var(--label)", "stroke-dasharray": "7 5", points: line(signal) });
   const average = interactive.svg("polyline", plot, { ...lines, stroke: "var(--result)" });

@@ -4,10 +4,23 @@
 
 interactive.figure("weight_gap", figure => {
   const { image, kind, d1, d2, balance, palette, paper } = figure.data;
-  const [height, width] = image.shape, brightest = 21; // w0 ends at 20, w_c is about 1
+  const [height, width] = image.shape, brightest = 12; // of the colours; what is heavier looks the same
 
   const cells = figure.picture("annotated cells", width, height, "A piece of the image; cells are tinted blue.");
   const map = figure.picture("weight w", width, height, "The weight of every pixel, bright where cells are close.");
+
+  // The scale of the colours; the root shows small weights, too.
+  const colour = w => {
+    const step = Math.min(255, Math.round(255 * Math.sqrt(w / brightest)));
+    return palette.subarray(3 * step, 3 * step + 3);
+  };
+  figure.row();
+  const scale = figure.drawing("", 300, 34, "Colours of the weights, from black for 0 to pale yellow for 12 and more.");
+  for (let x = 0; x < 260; x += 4)
+    interactive.svg("rect", scale, { x: x + 20, width: 4.5, height: 12, fill: `rgb(${colour(brightest * ((x + 2) / 260) ** 2)})` });
+  for (const w of [0, 1, 3, 6, 12])
+    interactive.svg("text", scale, { x: 20 + 260 * Math.sqrt(w / brightest), y: 29, "text-anchor": "middle", "font-size": 14 }, w);
+
   const w0 = figure.slider({ name: "w0", label: "height w₀", min: 0, max: 20, step: 0.5, value: paper.w0 });
   const sigma = figure.slider(
     { name: "sigma", label: "width σ", min: 1, max: 15, step: 0.5, value: paper.sigma, says: px => `${px} px` });
@@ -21,10 +34,6 @@ interactive.figure("weight_gap", figure => {
     return w0.value * Math.exp(-(together ** 2) / (2 * sigma.value ** 2));
   };
   const weight = i => (kind[i] === 2 ? 0 : balance[kind[i]] + border(i));
-  const colour = w => {
-    const step = Math.min(255, Math.round(255 * Math.sqrt(w / brightest))); // the root shows small weights, too
-    return palette.subarray(3 * step, 3 * step + 3);
-  };
 
   const tint = figure.colour("image");
   cells.paint(i => (kind[i] === 1 ? tint.map(c => 0.6 * image[i] + 0.4 * c) : [image[i], image[i], image[i]]));
