@@ -9,20 +9,30 @@ from __future__ import annotations
 import numpy as np
 from torch import nn
 
-from unet_paper.model import UNet
+from unet_paper.model import DoubleConvolution, UNet
 
 
 class PaddedUNet(UNet):
     """A U-Net whose 3x3 convolutions put a ring of zeros around their input; parameters as for `UNet`.
 
     (B, C, H, W) -> (B, K, H, W), H and W multiples of 16. Nothing is lost at the border, so `border` is 0.
+    With `batch_norm`, a batch normalisation stands behind each 3x3 convolution, as in most ports of the network.
     """
 
-    def __init__(self, in_channels: int = 1, num_classes: int = 2, **settings):
+    def __init__(self, in_channels: int = 1, num_classes: int = 2, *, batch_norm: bool = False, **settings):
         super().__init__(in_channels, num_classes, **settings)
-        for module in self.modules():
+        self.batch_norm = batch_norm
+        for module in list(self.modules()):
             if isinstance(module, nn.Conv2d) and module.kernel_size == (3, 3):
                 module.padding = (1, 1)
+            if batch_norm and isinstance(module, DoubleConvolution):
+                for place in (1, 4):  # behind each convolution, before its ReLU
+                    module.insert(place, nn.BatchNorm2d(module[0].out_channels))
+
+    @property
+    def settings(self) -> dict:
+        """What `PaddedUNet(**settings)` needs to build a network of the same shape."""
+        return {**super().settings, "batch_norm": self.batch_norm}
 
     @property
     def input_margin(self) -> int:
