@@ -9,7 +9,10 @@ from pathlib import Path
 import unet_paper as up
 from unet_paper.messages import LIMIT, plain
 
-NAMES = 'experiments or studies to run; "gpu" for all experiments that need one, "studies" for every study'
+NAMES = (
+    'experiments or studies to run; "gpu" for all experiments that need one, "studies" for every study, "rivals" for '
+    "all that the U-Net is compared with"
+)
 
 
 def add_parser(subparsers) -> None:
@@ -24,6 +27,8 @@ def add_parser(subparsers) -> None:
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=NAMES)
     parser.add_argument("--fold", type=int, action="append", help="only this fold (may be given more than once)")
+    parser.add_argument("--seed", type=int, action="append", help="of rivals, only this seed (default: all planned)")
+    parser.add_argument("--seconds", type=float, help="of rivals, processor time of each training (default: 1200)")
     parser.add_argument("--device", default="cpu", help='"cpu" or "cuda" (default: %(default)s)')
     parser.add_argument("--data", type=Path, metavar="DIR", help="data folder (default: $UNET_PAPER_DATA, else data/)")
     parser.add_argument("--output", type=Path, metavar="DIR", help="where to write (default: runs/ of the repository)")
@@ -42,20 +47,24 @@ def run(options: Namespace) -> int:
         print(format_studies(up.experiments.study_rows.read_studies()))
         return 0
     runner, studies = up.experiments.runner, list(up.experiments.STUDIES)
-    groups = {"gpu": up.experiments.plan.GPU, "studies": studies}
+    rivals, rival_runs = list(up.experiments.RIVALS), up.experiments.rival_runs
+    groups = {"gpu": up.experiments.plan.GPU, "studies": studies, "rivals": rivals}
     names = [name for given in options.names for name in groups.get(given, (given,))]
-    jobs = runner.jobs_of([name for name in names if name not in studies], folds=options.fold)
-    chosen = [name for name in names if name in studies]
+    jobs = runner.jobs_of([name for name in names if name not in studies + rivals], folds=options.fold)
+    chosen, compared = ([name for name in names if name in group] for group in (studies, rivals))
     repository = up.datasets.folders.repository()
     if options.output is None and repository is None:
         raise ValueError("the package is installed without its repository; say where to write: --output DIR")
     options.output = options.output or repository / "runs"
     if options.publish:
-        return publish_all(jobs, chosen, options.output)
+        return publish_all(jobs + rival_runs.finished(compared, options.output), chosen, options.output)
     up.arrays.check_device(options.device)
     up.atomic.check_writable(options.output)
     options.output.mkdir(parents=True, exist_ok=True)
     jobs += up.experiments.study_runs.study_jobs(chosen, options.output, folds=options.fold)
+    jobs += rival_runs.rival_jobs(
+        compared, options.output, folds=options.fold, seeds=options.seed, seconds=options.seconds
+    )
     if not jobs:
         print("nothing is missing")
         return 0

@@ -7,6 +7,9 @@ from . import plan as plan
 from . import publish as publish
 from . import recipe as recipe
 from . import record as record
+from . import rival_rows as rival_rows
+from . import rival_runs as rival_runs
+from . import rivals as rivals
 from . import run as run
 from . import runner as runner
 from . import stated as stated
@@ -23,5 +26,6 @@ from .record import over_folds as over_folds
 from .record import read_benchmark as read_benchmark
 from .record import read_records as read_records
 from .record import results_folder as results_folder
+from .rivals import RIVALS as RIVALS
 from .studies import STUDIES as STUDIES
 from .study_rows import read_studies as read_studies

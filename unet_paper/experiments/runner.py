@@ -43,7 +43,8 @@ ENVIRONMENT = {
 class Job:
     """One run: an experiment of `EXPERIMENTS`, the fold that it holds out, and its seed.
 
-    Whatever has its `name`, `plan`, `make_network` and `run` can be run too.
+    Whatever has its `name`, `plan`, `make_network` and `run` can be run too; instead of `make_network`, a job may name
+    the `seconds` that it takes.
     """
 
     experiment: str
@@ -131,6 +132,9 @@ def estimated_seconds(jobs: Sequence[Job], place: Place) -> list[float]:
     seconds: dict[tuple, float] = {}
     costs = []
     for job in jobs:
+        if (budget := getattr(job, "seconds", None)) is not None:
+            costs.append(budget)
+            continue
         config, done = job.plan.config, steps_done(job, place.folder)
         late = min(config.late_steps, config.steps - done)
         cost, net = 0.0, job.make_network()
@@ -203,7 +207,8 @@ def _start(position: int, job: Job, place: Place) -> tuple:
     with _environment(ENVIRONMENT), _ctrl_c_held_back():
         process.start()
     sender.close()  # the other process holds it now: when that ends, the receiver knows
-    bar = tqdm(total=job.plan.config.steps, desc=job.name, unit="step", position=position)
+    total = None if hasattr(job, "seconds") else job.plan.config.steps
+    bar = tqdm(total=total, desc=job.name, unit="step", position=position)
     return receiver, (process, job, bar)
 
 

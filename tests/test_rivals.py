@@ -1,0 +1,159 @@
+"""The comparison as data: who is compared, runs of a few steps on generated sections, rows and what is missing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from unet_paper.cli import main
+from unet_paper.datasets import synthetic_em
+from unet_paper.experiments import RIVALS, rival_rows, rival_runs, rivals
+from unet_paper.experiments.rival_runs import RivalJob, error_by_distance, rival_jobs, run_rival
+from unet_paper.experiments.rivals import EQUAL_SIZE, SEEDS, tile_for
+from unet_paper.experiments.runner import Place, estimated_seconds
+from unet_paper.experiments.study_runs import unpacked
+from unet_paper.files import write_json
+
+
+def test_each_rival_meets_a_u_net_of_its_own_size():
+    for rival, unet in EQUAL_SIZE.items():
+        ours, theirs = RIVALS[unet].parameters, RIVALS[rival].parameters
+        assert RIVALS[unet].kind == "unet"
+        assert abs(ours - theirs) <= 0.25 * theirs, rival
+    kinds = {RIVALS[name].kind for name in EQUAL_SIZE}
+    assert kinds == set(rivals.KINDS) - {"unet"}
+
+
+def test_tiles_of_training_and_prediction_are_legal():
+    for rival in RIVALS.values():
+        net = rival.build(rival.networks[0], 0)
+        if rival.kind in ("unet", "padded", "fcn", "hypercolumns"):
+            assert net.output_size(rival.tile) > 0
+            assert net.output_size(tile_for(net)) >= rivals.SIDE
+        elif rival.kind == "windows":
+            assert rival.tile == net.window
+
+
+def test_windows_cost_more_operations_than_a_u_net_of_their_size():
+    assert RIVALS["rival-n4"].operations > 10 * RIVALS["rival-unet-5"].operations
+
+
+def tiny_fold(task: str, fold: int, *, root=None):
+    sections = synthetic_em(3, (64, 64), generator=np.random.default_rng(0))
+    return sections.subset([0, 1]), sections.subset([2])
+
+
+SMALL = (
+    rivals.Rival("rival-unet-5", "small U-Net", "unet", {"base_channels": 1, "depth": 2}, tile=92),
+    rivals.Rival(
+        "rival-n4", "windows", "windows", tile=31, batch_size=8, members=({"window": 31, "maps": 2}, {"window": 31})
+    ),
+    rivals.Rival("rival-cascade", "cascade", "cascade", {"levels": 2, "groups": 2, "spaces": 2}, tile=64),
+)
+
+
+@pytest.fixture
+def small(monkeypatch, tmp_path):
+    """Return a place where the rivals are small and the sections generated."""
+    monkeypatch.setattr(rival_runs, "load_fold", tiny_fold)
+    monkeypatch.setattr(rivals, "SIDE", 64)
+    monkeypatch.setattr(rival_runs, "CALIBRATION_SIDE", 64)
+    for rival in SMALL:
+        monkeypatch.setitem(RIVALS, rival.name, rival)
+    return Place(tmp_path)
+
+
+@pytest.mark.parametrize("rival", SMALL, ids=[rival.kind for rival in SMALL])
+def test_a_run_leaves_a_record_that_says_what_it_was(small, rival):
+    made = run_rival(rival, 1, 0, small, seconds=0.1)
+    read = json.loads((small.folder / f"{rival.name}-fold1.json").read_text())
+    assert read == json.loads(json.dumps(made))
+    assert read["budget"]["seconds"] == 0.1
+    assert (len(read["courses"]), read["networks"]) == (len(rival.networks), [dict(net) for net in rival.networks])
+    assert {"commit", "device", "matrix_units", "seed", "operations", "parameters"} <= set(read)
+    assert 0 <= read["scores"]["none"]["pixel_error"] <= 1
+    assert len(read["scores"]["none"]["sections"]["rand_error"]) == 1
+    assert unpacked(read["map"]).shape == (64, 64)
+    assert not list(small.folder.glob("*.checkpoint*"))
+    rows = rival_rows.read_rivals(small.folder)
+    assert list(rows.first()) == [rival.name]
+    assert rows.seconds == 0.1
+    jobs = rival_jobs([rival.name], small.folder, folds=[1])
+    assert [job.seed for job in jobs] == [1, 2], "what is recorded is not run again"
+
+
+def test_rows_that_do_not_fit_are_named_with_the_reason(small):
+    made = run_rival(SMALL[0], 1, 0, small, seconds=0.1)
+    path = small.folder / "rival-unet-5-fold1-seed1.json"
+    write_json(path, made | {"seed": 1, "config": made["config"] | {"seed": 1, "learning_rate": 0.5}})
+    other = {"seed": 2, "config": made["config"] | {"seed": 2}}
+    write_json(small.folder / "rival-unet-5-fold1-seed2.json", made | other | {"networks": [{"base_channels": 9}]})
+    rows = rival_rows.read_rivals(small.folder)
+    assert rows.missing["rival-unet-5", 1, 1] == "of another recipe (learning_rate)"
+    assert rows.missing["rival-unet-5", 1, 2] == "of another network"
+    assert rows.missing["rival-fcn-8s", 1, 0] == "not run"
+    shorter = made | other | {"budget": made["budget"] | {"seconds": 0.05}}
+    write_json(small.folder / "rival-unet-5-fold1-seed2.json", shorter)
+    assert (
+        rival_rows.read_rivals(small.folder).missing["rival-unet-5", 1, 2] == "trained for 0.05 s, the others for 0.1 s"
+    )
+    assert len(rows.missing_names) == len(rows.missing)
+
+
+def complete(ours: float, theirs: float) -> rival_rows.RivalRows:
+    def record(error: float) -> dict:
+        return {"scores": {"none": {"warping_error": error, "rand_error": error}}}
+
+    names = {*EQUAL_SIZE, *EQUAL_SIZE.values()}
+    errors = {name: ours if RIVALS[name].kind == "unet" else theirs for name in names}
+    usable = {(n, fold, seed): record(errors[n]) for n in names for fold, seeds in SEEDS.items() for seed in seeds}
+    return rival_rows.RivalRows(usable, {}, 1200.0)
+
+
+def test_verdicts_follow_from_complete_rows_alone():
+    better, worse = (rival_rows.rival_verdicts(complete(*errors)) for errors in ((0.1, 0.2), (0.2, 0.1)))
+    assert {name: found.verdict for name, found in better.items()} == {"C4": "reproduced", "C11": "reproduced"}
+    assert {found.verdict for found in worse.values()} == {"not reproduced"}
+    full = complete(0.1, 0.2)
+    lacking = replace(full, missing={("rival-n4", 4, 0): "not run"})
+    found = rival_rows.rival_verdicts(lacking)["C11"]
+    assert (found.verdict, found.missing) == ("not examined", ("rival-n4-fold4",))
+
+
+def test_difference_between_the_same_sections_has_an_interval():
+    mean, low, high = rival_rows.difference_interval([0.3, 0.4, 0.5], [0.2, 0.3, 0.4])
+    assert (mean, low, high) == pytest.approx((0.1, 0.1, 0.1))
+    _, low, high = rival_rows.difference_interval([0.3, 0.1, 0.5], [0.2, 0.3, 0.4])
+    assert low < 0 < high
+
+
+def test_errors_are_counted_at_their_distance():
+    labels = np.ones((1, 1, 6), int)
+    labels[..., 3:] = 0  # cell cell cell | membrane membrane membrane: distances 3 2 1 1 2 3
+    probability = np.array([[[1, 1, 0, 0, 1, 1]]], float)  # wrong at distances 1, 2 and 3
+    found = error_by_distance(labels, probability)
+    assert found["error"][:3] == [0.5, 0.5, 0.5]
+    assert found["pixels"][:4] == [2, 2, 2, 0]
+
+
+def test_the_budget_is_the_cost_and_seed_0_of_all_comes_first(tmp_path):
+    jobs = rival_jobs(["rival-n4", "rival-unet-16"], tmp_path, seconds=7.0)
+    assert estimated_seconds(jobs, Place(tmp_path)) == [7.0] * len(jobs)
+    assert [job.seed for job in jobs] == sorted(job.seed for job in jobs)
+
+
+def test_the_command_tells_the_cost_of_rivals(capsys, tmp_path):
+    command = ["reproduce", "rival-w31", "--fold", "4", "--seconds", "120", "--cost", "--output", str(tmp_path)]
+    assert main(command) == 0
+    shown = capsys.readouterr().out
+    assert "2.0 min" in shown or "nothing is missing" in shown
+
+
+def test_recorded_rows_fit_or_are_named():
+    rows = rival_rows.read_rivals()
+    planned = [(name, fold, seed) for name in RIVALS for fold, seeds in SEEDS.items() for seed in seeds]
+    assert sorted([*rows.usable, *rows.missing]) == sorted(planned)
+    assert RivalJob("rival-n4", 1, 0).name == "rival-n4-fold1"

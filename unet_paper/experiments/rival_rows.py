@@ -1,0 +1,144 @@
+"""The records of the comparison as rows of one table, what is missing, and what follows for claims C4 and C11."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from unet_paper.experiments.record import read_records, run_name
+from unet_paper.experiments.rivals import EQUAL_SIZE, RECIPE, RIVALS, SEEDS
+from unet_paper.experiments.study_verdicts import NOT, OPEN, PARTLY, REPRODUCED, Verdict
+
+ERRORS = ("warping_error", "rand_error")
+DRAWS = 2000  # of the bootstrap
+
+
+@dataclass(frozen=True)
+class RivalRows:
+    """What of the comparison has been run.
+
+    Attributes
+    ----------
+    usable : dict
+        Record by (rival, fold, seed).
+    missing : dict
+        By (rival, fold, seed): why there is no row, ``"not run"`` or what does not fit.
+    seconds : float or None
+        The budget that all usable rows share; None without any.
+    """
+
+    usable: Mapping[tuple[str, int, int], dict]
+    missing: Mapping[tuple[str, int, int], str]
+    seconds: float | None
+
+    def first(self, fold: int = 1) -> dict[str, dict]:
+        """Return the records of seed 0 on a fold, by rival, in the order of `RIVALS`."""
+        return {name: self.usable[name, fold, 0] for name in RIVALS if (name, fold, 0) in self.usable}
+
+    def of(self, name: str, fold: int) -> list[dict]:
+        """Return the records of all seeds of a rival on a fold."""
+        return [record for (rival, there, _), record in self.usable.items() if (rival, there) == (name, fold)]
+
+    @property
+    def missing_names(self) -> list[str]:
+        """One line per missing row."""
+        return [f"{run_name(*run)}: {why}" for run, why in self.missing.items()]
+
+
+def read_rivals(folder: Path | None = None) -> RivalRows:
+    """Read every planned run of the comparison; whatever does not fit the others is missing, with the reason.
+
+    Parameters
+    ----------
+    folder : pathlib.Path, optional
+        Where the records lie, by default `data/results`.
+    """
+    planned = [(name, fold, seed) for fold, seeds in SEEDS.items() for seed in seeds for name in RIVALS]
+    found, missing = {}, {}
+    for name, fold, seed in planned:
+        records = [record for record in read_records(name, folder, seed=seed) if record["fold"] == fold]
+        why = misfit(records[0]) if records else "not run"
+        if why:
+            missing[name, fold, seed] = why
+        else:
+            found[name, fold, seed] = records[0]
+    seconds = _shared_budget(found.values())
+    for run, record in list(found.items()):
+        if record["budget"]["seconds"] != seconds:
+            missing[run] = f"trained for {record['budget']['seconds']:g} s, the others for {seconds:g} s"
+            del found[run]
+    return RivalRows(found, {run: missing[run] for run in planned if run in missing}, seconds)
+
+
+def misfit(record: Mapping) -> str:
+    """Return why a record is not of the method and recipe that its name says now; empty if it is."""
+    rival = RIVALS[record["experiment"]]
+    wanted = asdict(RECIPE) | {"seed": record["seed"], "tile": rival.tile, "batch_size": rival.batch_size}
+    changed = [name for name, value in wanted.items() if record["config"].get(name) != value]
+    if changed:
+        return f"of another recipe ({', '.join(changed)})"
+    if record["networks"] != [dict(settings) for settings in rival.networks]:
+        return "of another network"
+    return ""
+
+
+def _shared_budget(records) -> float | None:
+    budgets = [record["budget"]["seconds"] for record in records]
+    return max(set(budgets), key=lambda seconds: (budgets.count(seconds), seconds)) if budgets else None
+
+
+def difference_interval(
+    first: Sequence[float], second: Sequence[float], *, seed: int = 0
+) -> tuple[float, float, float]:
+    """Return the mean of first - second over the same sections, and its 95 % interval over sections drawn again.
+
+    Parameters
+    ----------
+    first, second : sequence of float
+        One value per section.
+    seed : int
+        Of the draws.
+    """
+    difference = np.asarray(first) - np.asarray(second)
+    draws = np.random.default_rng(seed).integers(0, len(difference), (DRAWS, len(difference)))
+    low, high = np.percentile(difference[draws].mean(axis=1), [2.5, 97.5])
+    return float(difference.mean()), float(low), float(high)
+
+
+def rival_verdicts(rows: RivalRows) -> dict[str, Verdict]:
+    """Return what the comparison says about C4 and C11; with runs missing, which ones.
+
+    C11: the U-Net as large as the sliding window N4 must have the smaller warping and Rand error, as a mean over the
+    seeds, on both folds. C4: so must the U-Nets as large as hypercolumns and the fully convolutional network.
+    """
+    return {
+        "C4": _beats(rows, ("rival-n4", "rival-hypercolumns", "rival-fcn-8s")),
+        "C11": _beats(rows, ("rival-n4",)),
+    }
+
+
+def _beats(rows: RivalRows, rivals: Sequence[str]) -> Verdict:
+    pairs = [(EQUAL_SIZE[name], name, fold) for name in rivals for fold in SEEDS]
+    wanted = [(name, fold, seed) for *both, fold in pairs for name in both for seed in SEEDS[fold]]
+    missing = tuple(dict.fromkeys(run_name(*run) for run in wanted if run in rows.missing))
+    if missing:
+        return Verdict(OPEN, "", "The planned runs of equal time are not complete.", missing=missing)
+    results, told = [], []
+    for unet, rival, fold in pairs:
+        for measure in ERRORS:
+            ours, theirs = (mean_of(rows.of(name, fold), measure) for name in (unet, rival))
+            results.append(ours < theirs)
+            told.append(
+                f"{measure.split('_')[0]} {ours:.4g} against {theirs:.4g} of {RIVALS[rival].title}, fold {fold}"
+            )
+    verdict = REPRODUCED if all(results) else PARTLY if any(results) else NOT
+    runs = len({run for run in wanted if run in rows.usable})
+    return Verdict(verdict, "; ".join(told), f"The U-Net is better in {sum(results)} of {len(results)} pairs.", runs)
+
+
+def mean_of(records: Sequence[Mapping], measure: str) -> float:
+    """Return the mean of a measure over records."""
+    return float(np.mean([record["scores"]["none"][measure] for record in records]))
