@@ -3,6 +3,7 @@ from . import architecture as architecture
 from . import augmentation as augmentation
 from . import benchmarks as benchmarks
 from . import cell_tracking as cell_tracking
+from . import comparisons as comparisons
 from . import data as data
 from . import em_segmentation as em_segmentation
 from . import gpu_training as gpu_training
