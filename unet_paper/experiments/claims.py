@@ -271,12 +271,12 @@ JUDGES: tuple[Callable[[Evidence], Finding], ...] = (
 )
 # What has to be recorded before a comparison or an ablation can say anything.
 AWAITED = {
-    "C4": ("a comparison with windows, hypercolumns and the fully convolutional network",),
+    "C4": ("rival-*.json",),
     "C6": ("study-optimisers.json",),
     "C7": ("study-weights.json",),
     "C8": ("study-augmentation.json",),
     "C9": ("study-dropout.json",),
-    "C11": ("a comparison with the window network, trained on the same sections",),
+    "C11": ("rival-n4-*.json and rival-unet-5-*.json",),
 }
 
 

@@ -22,6 +22,7 @@ from unet_paper.experiments.claims import AWAITED, NEAR_ONE
 from unet_paper.experiments.findings import RECORDED, Evidence, Finding
 from unet_paper.experiments.plan import EXPERIMENTS
 from unet_paper.experiments.record import read_benchmark, read_records
+from unet_paper.experiments.rival_rows import read_rivals, rival_verdicts
 from unet_paper.experiments.study_rows import read_studies
 from unet_paper.experiments.study_verdicts import Verdict, verdicts
 from unet_paper.model import UNet
@@ -170,11 +171,12 @@ def recorded(folder: Path | None = None) -> dict[str, list[dict]]:
 
 
 def studied(folder: Path | None = None) -> dict[str, Finding]:
-    """Return what the ablations say of the claims C6 to C9, whose effects only trainings can show.
+    """Return what ablations say of the claims C6 to C9, and the comparison with other methods of C4 and C11.
 
     C5 is about the variance of fresh maps, so the study of first weights, which scores trained networks, has no say.
     """
-    found = {name: said for name, said in verdicts(read_studies(folder)).items() if name != "C5"}
+    found = verdicts(read_studies(folder)) | rival_verdicts(read_rivals(folder))
+    found = {name: said for name, said in found.items() if name != "C5"}
     return {
         name: Finding(said.verdict, said.ours, (RECORDED,), STUDY_DATA, said.runs, said.reason, _lacking(name, said))
         for name, said in found.items()

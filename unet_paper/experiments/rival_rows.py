@@ -43,9 +43,12 @@ class RivalRows:
         return [record for (rival, there, _), record in self.usable.items() if (rival, there) == (name, fold)]
 
     @property
-    def missing_names(self) -> list[str]:
-        """One line per missing row."""
-        return [f"{run_name(*run)}: {why}" for run, why in self.missing.items()]
+    def gaps(self) -> list[str]:
+        """One line for each fold, seed and reason: which runs are missing."""
+        groups: dict[tuple, list[str]] = {}
+        for (name, fold, seed), why in self.missing.items():
+            groups.setdefault((fold, seed, why), []).append(name.removeprefix("rival-"))
+        return [f"fold {fold}, seed {seed}, {why}: {', '.join(names)}" for (fold, seed, why), names in groups.items()]
 
 
 def read_rivals(folder: Path | None = None) -> RivalRows:

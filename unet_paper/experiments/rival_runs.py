@@ -218,7 +218,8 @@ def cell_probability(kind: str, net: nn.Module, images: np.ndarray) -> np.ndarra
 
 def calibration_of(net: nn.Module, learn: Dataset) -> Calibration:
     """Fit the authors' polynomial on the middle of two training sections; its time is not part of the budget."""
-    part = np.s_[[0, -1], 128 : 128 + CALIBRATION_SIDE, 128 : 128 + CALIBRATION_SIDE]
+    starts = [max(side - CALIBRATION_SIDE, 0) // 2 for side in learn.images.shape[1:]]
+    part = np.s_[[0, -1], *(slice(start, start + CALIBRATION_SIDE) for start in starts)]
     return Calibration.fit(cell_probability("windows", net, learn.images[part]), learn.labels[part] > 0)
 
 

@@ -11,8 +11,7 @@ from matplotlib.patches import FancyArrowPatch, Rectangle
 
 from unet_paper.figures.style import COLOURS, TEXT_WIDTH, panels, show_image
 
-# Of each level of a path: how far right it stands, how high its box is.
-_LEVELS = 5
+_LEVELS = 5  # of a contracting path
 
 
 def plot_methods() -> mpl.figure.Figure:
@@ -73,7 +72,7 @@ def _draw_fcn(axes) -> None:
 def _draw_columns(axes) -> None:
     for level, end in enumerate(_path(axes)):
         _box(axes, 6.3 + 0.35 * level, 4.4, "light", width=0.25)
-        _arrow(axes, (end[0] - 0.25, 2.2 / 2**level), (6.3 + 0.35 * level, 2.3), "quiet", bend=-0.4)
+        _arrow(axes, (end[0] - 0.25, 2.2 / 2**level), (6.3 + 0.35 * level, 2.3), "quiet", bend=-0.3)
     _arrow(axes, (8.1, 0), (9.3, 0), "ink")
     _box(axes, 9.4, 4.4, "result", width=0.2)
 
@@ -113,7 +112,8 @@ def plot_maps(
     """
     shown = {"section": section, "annotation": None if labels is None else labels > 0}
     every = {title: content for title, content in shown.items() if content is not None} | dict(maps)
-    figure, axes = panels(max(len(every), 1), 3, width=TEXT_WIDTH, row_height=2.5)
+    columns = 2 if len(every) in (2, 4) else 3
+    figure, axes = panels(max(len(every), 1), columns, width=TEXT_WIDTH, row_height=7.5 / columns)
     for panel, (title, content) in zip(axes, every.items(), strict=False):
         show_image(panel, content, vmin=0, vmax=1)
         panel.set_title(title, fontsize=10)
@@ -139,7 +139,7 @@ def plot_scores(scores: Mapping[str, Mapping[str, Sequence[float]]]) -> mpl.figu
         panel.set(title=measure.replace("_", " ").capitalize(), xlim=(0, None), xlabel="error (0 is best)")
         panel.grid(axis="y", color=COLOURS["quiet"], alpha=0.3)
     axes[0].set_yticks(range(len(scores)), scores, fontsize=9)
-    axes[0].set_ylim(len(scores) - 0.5, -0.5)
+    axes[0].set_ylim(max(len(scores), 1) - 0.5, -0.5)
     return figure
 
 
@@ -154,8 +154,10 @@ def plot_distance(curves: Mapping[str, tuple[Sequence[int], Sequence[float]]]) -
     figure, axes = plt.subplots(figsize=(TEXT_WIDTH, 3.6))
     for number, (title, (distance, error)) in enumerate(curves.items()):
         axes.plot(distance, error, label=title, linestyle=("-", "--")[number // 7 % 2])
-    axes.set(xlabel="distance to the nearest border (px)", ylabel="wrong pixels (fraction)", ylim=(0, None))
-    axes.legend(fontsize=9, ncols=2)
+    labels = {"xlabel": "distance to the nearest border (px)", "ylabel": "wrong pixels (fraction)"}
+    axes.set(**labels, ylim=(0, None), xticks=(1, 5, 10, 15, 20))
+    if curves:
+        axes.legend(fontsize=9, ncols=2)
     return figure
 
 
@@ -168,10 +170,11 @@ def plot_cost(costs: Mapping[str, tuple[float, float]]) -> mpl.figure.Figure:
         Title -> parameters, and floating point operations to segment one section.
     """
     figure, axes = plt.subplots(figsize=(TEXT_WIDTH, 3.8))
-    for title, (parameters, operations) in costs.items():
+    beside = {"textcoords": "offset points", "fontsize": 9}
+    for number, (title, (parameters, operations)) in enumerate(costs.items()):
         colour = COLOURS["result" if title.startswith("U-Net") else "image"]
         axes.plot(parameters, operations / 1e9, "o", color=colour)
-        axes.annotate(title, (parameters, operations / 1e9), xytext=(5, 3), textcoords="offset points", fontsize=8)
+        axes.annotate(title, (parameters, operations / 1e9), xytext=(5, (3, -11)[number % 2]), **beside)
     axes.set(xscale="log", yscale="log", xlabel="parameters", ylabel="operations for one section (GFLOP)")
     axes.margins(x=0.25)
     return figure
