@@ -20,6 +20,7 @@ from unet_paper.datasets.image_files import describe
 from unet_paper.networks.image_settings import ImageSettings
 from unet_paper.own_images import Method, Outputs, machines, segment_files
 from unet_paper.own_images.blocks import cuts, look_at, parts, turned_back, turned_image, turned_part, work_on
+from unet_paper.own_images.folder import ResultFolder
 from unet_paper.own_images.joining import join_cells, joined_bands
 
 QUIET = {"progress": False, "say": lambda text: None}
@@ -255,3 +256,43 @@ def test_a_scheduler_that_does_not_answer(tmp_path, image_and_threshold, capsys,
     arguments = ["segment", str(image_and_threshold[0]), str(tmp_path / "out"), "--network", "u373"]
     assert main([*arguments, "--scheduler", "tcp://127.0.0.1:1"]) == 2
     assert "no dask scheduler answers at tcp://127.0.0.1:1" in capsys.readouterr().err
+
+
+def test_blocks_that_no_machine_survives(tmp_path, image_and_threshold, monkeypatch):
+    distributed = pytest.importorskip("distributed", reason="an optional extra: pip install unet-paper[machines]")
+
+    def lost(*_):
+        raise distributed.KilledWorker("block", None, 3)
+        yield
+
+    monkeypatch.setattr(machines, "_shared", lost)
+    with pytest.raises(RuntimeError, match="each was lost; give them more memory"):
+        segment_files(image_and_threshold[0], tmp_path / "out", network(), block=32, client=object(), **QUIET)
+
+
+def test_a_zarr_gives_an_ome_zarr(tmp_path, image_and_threshold):
+    zarr = pytest.importorskip("zarr", reason="an optional extra: pip install unet-paper[images]")
+    models = pytest.importorskip("ome_zarr_models", reason="an optional extra: pip install unet-paper[images]")
+    path, threshold = image_and_threshold
+    pixels = tifffile.imread(path)
+    zarr.open_array(tmp_path / "a.zarr", mode="w", shape=pixels.shape, chunks=(64, 64), dtype="uint16")[:] = pixels
+    method = Method(threshold=threshold, tile=TILE)
+    found = segment_files(tmp_path / "a.zarr", tmp_path / "out", network(), method=method, block=48, **QUIET)
+    whole = segment_files(path, tmp_path / "whole", network(), method=method, block=0, **QUIET)
+    mask = zarr.open_group(found.folder / "a_mask.zarr", mode="r")
+    assert isinstance(models.open_ome_zarr(mask), models.v05.image_label.ImageLabel)
+    np.testing.assert_array_equal(mask["0"][:], tifffile.imread(whole.folder / "a_mask.tif"))
+
+
+def test_levels_of_a_large_mask_hold_every_second_pixel(tmp_path):
+    zarr = pytest.importorskip("zarr", reason="an optional extra: pip install unet-paper[images]")
+    labels = np.random.default_rng(0).integers(0, 9, (2100, 33))
+    rows = (labels[top : top + 512] for top in range(0, 2100, 512))
+    ResultFolder(tmp_path, note="note").put_zarr(
+        "m.zarr", rows, size=labels.shape, dtype="uint16", pixel_size=(0.5, 0.3)
+    )
+    group = zarr.open_group(tmp_path / "m.zarr", mode="r")
+    assert sorted(group.keys()) == ["0", "1"]
+    for level in range(2):
+        np.testing.assert_array_equal(group[str(level)][:], labels[:: 2**level, :: 2**level])
+    assert describe(tmp_path / "m.zarr").pixel_size == (0.5, 0.3)

@@ -23,7 +23,7 @@ from unet_paper.datasets.zarr_images import is_zarr
 from unet_paper.own_images.blocks import SIDE, BlockWork, cuts, parts
 from unet_paper.own_images.folder import LARGEST, TILE, ResultFolder
 from unet_paper.own_images.grey_values import sparse
-from unet_paper.own_images.joining import Joined, bands, join_cells, joined_bands
+from unet_paper.own_images.joining import Joined, ReadBand, bands, join_cells, joined_bands
 from unet_paper.own_images.machines import maps_of
 from unet_paper.own_images.outlines import Outline, outline_of
 
@@ -120,13 +120,20 @@ def segment_large(
     cells = maps if plain else _at_own_size(folder, place, work, maps, keep=probability)
 
     height = max(TILE, BAND // work.size[1] // TILE * TILE)
-    joined = _joined(cells, work, height)
+    bar = tqdm(total=2 * len(bands(work.size[0], height)), desc="joining", unit="band", disable=not progress)
+
+    def foreground(band: tuple[int, int]) -> np.ndarray:
+        bar.update()
+        return cells.rows_of(band)
+
+    joined = _joined(foreground, work, height)
     if probability:
         chance = Mosaic(cells.rows, cells.columns, lambda i, j: folder.read_array(f"{place}/chance_{i}_{j}.npz"))
         _put(folder, f"{name}_probability", work, map(chance.rows_of, bands(work.size[0], TILE)), "float32")
     thin = []
-    final = _thinned(joined_bands(cells.rows_of, work.size, joined, rows=height), work.size, thin)
+    final = _thinned(joined_bands(foreground, work.size, joined, rows=height), work.size, thin)
     mask = _put(folder, f"{name}_mask", work, final, "uint16" if len(joined.measures) <= LARGEST else "uint32")
+    bar.close()
     return LargeResult(joined, np.concatenate(thin), mask)
 
 
@@ -183,11 +190,11 @@ def _resized_back(maps: Mosaic, work: BlockWork, part: Part) -> np.ndarray:
     return resized_part(maps.window(*need), corner, work.scaled, work.size, part).clip(0, 1)
 
 
-def _joined(cells: Mosaic, work: BlockWork, height: int) -> Joined:
+def _joined(foreground: ReadBand, work: BlockWork, height: int) -> Joined:
     how = {"rows": height, "min_size": work.min_size, "border": work.border}
     with open_windows(work.file, channel=work.channel, frame=work.frame) as window:
         grey = lambda band: window(band, (0, work.size[1]))  # noqa: E731
-        return join_cells(cells.rows_of, grey, work.size, **how)
+        return join_cells(foreground, grey, work.size, **how)
 
 
 def _put(folder: ResultFolder, name: str, work: BlockWork, rows: Iterable[np.ndarray], dtype: str) -> Path:

@@ -71,6 +71,19 @@ def maps_of(
         for part in parts:
             yield part, map_of(work, net, part, threshold)
         return
+    try:
+        yield from _shared(work, net, parts, threshold, client)
+    except distributed.KilledWorker as error:
+        raise RuntimeError(
+            "a block was given to several machines, and each was lost; give them more memory (about 2 GB a thread for "
+            "a wide network), or take smaller blocks (--block 1024); what is finished is kept"
+        ) from error
+
+
+def _shared(
+    work: BlockWork, net: nn.Module, parts: Sequence[Part], threshold: float | None, client
+) -> Iterator[tuple[Part, np.ndarray]]:
+    """Keep every thread of the machines busy and give the results as they come."""
     state = {name: value.detach().cpu() for name, value in net.state_dict().items()}
     there = client.submit(_rebuilt, net.settings, state, pure=False)  # a task, so that it is made anew if it is lost
     waiting = list(reversed(parts))
