@@ -71,7 +71,7 @@ def seamless(evidence: Evidence) -> Finding:
         "Provided that tiles start on the grid of the poolings, every 16 px. In steps of 388 px, the width of the "
         f"paper's output, scores of this network of random weights would differ by {off:.2g} standard deviations."
     )
-    ours = f"largest difference {tiled:.0e} standard deviations of the scores"
+    ours = f"largest difference {tiled:.6f} standard deviations of the scores"
     return Finding(verdict, ours, (LIVE,), evidence.live["source"], 1, reason)
 
 
@@ -105,7 +105,7 @@ def unit_variance(evidence: Evidence) -> Finding:
     verdict = NOT if not (layers and others) else REPRODUCED if maps >= MOST else PARTLY
     ours = f"layers {min(found['layers']):.2f} to {max(found['layers']):.2f}; maps near 1: "
     ours += f"{found['maps_down']:.0%} on the way down, {found['maps_up']:.0%} on the way up"
-    lowest = ", ".join(f"{name} {min(values):.0e}" for name, values in found["other_rules"].items())
+    lowest = ", ".join(f"{name} {min(values):.2g}" for name, values in found["other_rules"].items())
     reason = (
         "All maps of a layer together keep a standard deviation near 1, and lose it by other rules "
         f"(lowest: {lowest}). Single maps do not: images in [0, 1] give each map a level of its own."
@@ -162,8 +162,9 @@ def microscopy(evidence: Evidence) -> Finding:
     verdict = REPRODUCED if len(reached) == len(times) else PARTLY if reached else NOT
     digits = {"warping_error": 6, "rand_error": 4, "pixel_error": 4}
     ours = " / ".join(_spread(values[measure], digits[measure]) for measure in stated.TABLE_1)
-    factors = ", ".join(f"{measure.removesuffix('_error')} {factor:.1f}" for measure, factor in times.items())
-    reason = f"Times the paper's: {factors}. {_circumstances(records)}{_thickness(records)}"
+    factors = ", ".join(f"{measure.replace('_', ' ')} {factor:.1f}" for measure, factor in times.items())
+    factors = factors.replace("rand", "Rand")
+    reason = f"In units of the paper's values: {factors}. {_circumstances(records)}{_thickness(records)}"
     folds = sorted({run["fold"] for run in records})
     data = f"held-out training sections, {_folds(folds)}; 7 rotations; {name}"
     absent = {0, 1, 3, 4} - set(folds)

@@ -7,12 +7,20 @@ import textwrap
 
 from unet_paper.messages import plain
 from unet_paper.model import UNet
+from unet_paper.networks.image_settings import settings_of
 
 ENTRIES = ("name", "task", "scale", "data", "licence", "command", "scores")  # what every card must have
 TASKS = {
     "em": "cells (class 1) and membranes (class 0) in serial-section electron microscopy; Table 1 of the paper",
     "u373": "glioblastoma cells (class 1) and background (class 0) in phase contrast; Table 2 of the paper",
     "dic-hela": "HeLa cells (class 1) and background (class 0) in differential interference contrast; Table 2",
+}
+
+PAPER_DOI = "10.1007/978-3-319-24574-4_28"
+DATA_DOIS = {  # what the owners of the training images ask to be cited; `data/README.md` names the articles
+    "em": ("10.1371/journal.pbio.1000502", "10.3389/fnana.2015.00142"),
+    "u373": ("10.1038/nmeth.4473", "10.1038/s41592-023-01879-y"),
+    "dic-hela": ("10.1038/nmeth.4473", "10.1038/s41592-023-01879-y"),
 }
 
 LONG_EM_LOOKS = (
@@ -113,8 +121,10 @@ def _facts(card: dict, net: UNet, sha256: str) -> str:
         "experiment": card["name"],
         "trained on": card["data"],
         "held out, for the scores below": card.get("held_out"),
+        "a pixel of the training images": _pixel(card),
         "training": _training(card),
         "licence note": card["licence"],
+        "please cite": _citations(card),
         "sha256 of the file": f"`{sha256}`",
     }
     return _table(("", ""), [row for row in rows.items() if row[1]])
@@ -129,6 +139,20 @@ def _network(net: UNet) -> str:
 def _training(card: dict) -> str:
     names = ("steps", "seed", "device", "date")
     return ", ".join(f"{name} {card[name]}" for name in names if name in card)
+
+
+def _pixel(card: dict) -> str:
+    images = settings_of(card)
+    if images is None or not images.pixel_size:
+        return ""
+    return f"{images.pixel_size:g} µm" + (
+        "" if images.scale == 1 else f", seen by the network at {images.scale:g} times its size"
+    )
+
+
+def _citations(card: dict) -> str:
+    dois = DATA_DOIS.get(card["task"], ())
+    return ", ".join(f"doi:{doi}" for doi in (PAPER_DOI, *dois)) if dois else ""
 
 
 def _use(card: dict, file: str) -> str:
