@@ -66,16 +66,16 @@ def build_html(source: Path, build: Path) -> int:
         write_notebooks(source / "book", build / ".jupyter_cache", build / "html" / "_sources" / "book")
         for source_map in (build / "html" / "_static").rglob("*.map"):
             source_map.unlink()  # 3 MB for those who debug the theme
-        write_page_scripts(build / "html" / "_static" / "unet_in_page")
+        if (source / "book" / "your_images.md").is_file():
+            write_page_scripts(build / "html" / "_static" / "unet_in_page")
         print(f"\nThe book is ready. Open {build / 'html' / 'index.html'}")
     return status
 
 
 def write_page_scripts(folder: Path) -> None:
     """Write beside the code of the U-Net in the page what it loads: networks and WebAssembly, as text."""
-    if folder.is_dir():  # a book of one chapter, as tests build, may have no such page
-        for name, script in page_scripts(folder):
-            (folder / name).write_text(script)
+    for name, script in page_scripts(folder):
+        (folder / name).write_text(script)
 
 
 def coded_chapters(book: Path) -> list[Path]:
