@@ -275,6 +275,19 @@ def test_a_pointer_chooses_the_output_pixel(show):
     assert (shown.numbers["height"], shown.numbers["width"]) == tuple((last - first + 1)[[14, 9]])
 
 
+def test_a_finger_chooses_it_too(browser, tmp_path):
+    with browser.new_context(has_touch=True, viewport={"width": 390, "height": 800}) as context:
+        page = context.new_page()
+        (tmp_path / "_static").symlink_to(BOOK / "_static")
+        (tmp_path / "book").mkdir()
+        shown = Shown(opened(page, written(tmp_path / "book", "receptive_field")), [])
+        box = page.locator("canvas").bounding_box()
+        page.touchscreen.tap(
+            *(box[at] + box[side] * (92 + 2.5) / 204 for at, side in (("x", "width"), ("y", "height")))
+        )
+        assert (shown.value("row"), shown.value("column")) == (2, 2)
+
+
 # tiles
 def expected_tiles(tile: int, side: int) -> dict[str, float]:
     grid = up.overlap_tile.tile_grid(NARROW, side, tile=tile)
@@ -482,11 +495,23 @@ def test_a_committed_notebook_keeps_the_name_of_a_figure_and_not_its_data():
     assert build.text_only(table).data == {"text/html": "<table>"}
 
 
+PLACES = re.compile(r'interactive\.show\(\s*"(\w+)".*?figure="([\w-]+)"', re.DOTALL)
+
+
+@pytest.mark.parametrize("name", [path.stem for path in sorted(BOOK.glob("*.md")) if PLACES.search(path.read_text())])
+def test_it_stands_in_its_figure_in_the_built_book(built_book, browser, name):
+    with browser.new_page() as page:
+        opened(page, built_book.html / "book" / f"{name}.html")
+        for _, figure in PLACES.findall((BOOK / f"{name}.md").read_text()):
+            assert page.locator(f"#{figure} .interactive output b").first.is_visible()
+            assert not page.locator(f"#{figure} img").is_visible()
+
+
 def test_every_figure_stands_in_one_chapter_beside_its_picture():
     shown = []
     for name in chapters():
         text = (BOOK / f"{name}.md").read_text()
-        for script, figure in re.findall(r'interactive\.show\(\s*"(\w+)".*?figure="([\w-]+)"', text, re.DOTALL):
+        for script, figure in PLACES.findall(text):
             assert f"name: {figure}\n" in text
             shown.append(script)
     assert sorted(shown) == NAMES
