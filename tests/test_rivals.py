@@ -85,6 +85,20 @@ def test_a_run_leaves_a_record_that_says_what_it_was(small, rival):
     assert [job.seed for job in jobs] == [1, 2], "what is recorded is not run again"
 
 
+def test_a_patient_run_never_learns_from_the_sections_it_ends_by(small, monkeypatch):
+    monkeypatch.setattr(rival_runs, "CHOOSING", range(1, 2))
+    made = run_rival(SMALL[0], 1, 0, small, seconds=0.2, patient=True)
+    assert made["experiment"] == "rival-unet-5-patient"
+    assert made["trained_on"]["frames"] == [0]
+    assert "12-17" in made["budget"]["rule"]
+    assert all(0 < error < 1 for _, error in made["courses"][0]["looks"])
+    assert (small.folder / "rival-unet-5-patient-fold1.json").is_file()
+    assert rival_jobs(["rival-unet-5"], small.folder, patient=True) == []
+    assert rival_jobs(["rival-cascade"], small.folder, patient=True) == []
+    assert [job.name for job in rival_runs.finished(["rival-unet-5"], small.folder)] == ["rival-unet-5-patient-fold1"]
+    assert rival_rows.read_rivals(small.folder).first() == {}, "no row of equal time"
+
+
 def test_rows_that_do_not_fit_are_named_with_the_reason(small):
     made = run_rival(SMALL[0], 1, 0, small, seconds=0.1)
     path = small.folder / "rival-unet-5-fold1-seed1.json"

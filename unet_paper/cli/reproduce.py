@@ -29,6 +29,8 @@ def add_parser(subparsers) -> None:
     parser.add_argument("--fold", type=int, action="append", help="only this fold (may be given more than once)")
     parser.add_argument("--seed", type=int, action="append", help="of rivals, only this seed (default: all planned)")
     parser.add_argument("--seconds", type=float, help="of rivals, processor time of each training (default: 1200)")
+    patient = "of rivals, end a run when the sections 12-17 stop improving; --seconds is a cap then"
+    parser.add_argument("--patient", action="store_true", help=patient)
     parser.add_argument("--device", default="cpu", help='"cpu" or "cuda" (default: %(default)s)')
     parser.add_argument("--data", type=Path, metavar="DIR", help="data folder (default: $UNET_PAPER_DATA, else data/)")
     parser.add_argument("--output", type=Path, metavar="DIR", help="where to write (default: runs/ of the repository)")
@@ -62,9 +64,8 @@ def run(options: Namespace) -> int:
     up.atomic.check_writable(options.output)
     options.output.mkdir(parents=True, exist_ok=True)
     jobs += up.experiments.study_runs.study_jobs(chosen, options.output, folds=options.fold)
-    jobs += rival_runs.rival_jobs(
-        compared, options.output, folds=options.fold, seeds=options.seed, seconds=options.seconds
-    )
+    how = {"seeds": options.seed, "seconds": options.seconds, "patient": options.patient}
+    jobs += rival_runs.rival_jobs(compared, options.output, folds=options.fold, **how)
     if not jobs:
         print("nothing is missing")
         return 0

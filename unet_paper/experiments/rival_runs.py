@@ -32,6 +32,9 @@ from unet_paper.training.tiles import prepare_tiles
 
 FARTHEST = 20  # px from the nearest border between cell and membrane; farther pixels count here
 CURVE_POINTS = 100
+PATIENCE, LOOKS = 5, 40  # looks at the sections 12-17 without improvement that end a run; looks in the whole cap
+LEVELS = tuple(round(0.1 * step, 1) for step in range(1, 10))  # thresholds of a look
+CHOOSING = range(12, 18)  # sections on which a run of the second kind ends
 CALIBRATION_SIDE = 256  # px of a training section on which a sliding window is calibrated
 
 
@@ -43,21 +46,27 @@ class RivalJob:
     fold: int
     seed: int
     seconds: float = SECONDS
-    steps: None = None  # nobody knows before
+    patient: bool = False
+
+    @property
+    def label(self) -> str:
+        """The rival, and by which rule it ends."""
+        return f"{self.rival}-patient" if self.patient else self.rival
 
     @property
     def name(self) -> str:
         """What its files are called."""
-        return run_name(self.rival, self.fold, self.seed)
+        return run_name(self.label, self.fold, self.seed)
 
     @property
     def plan(self) -> Experiment:
         """The same as an experiment, for whoever publishes its record."""
-        return Experiment(self.rival, "em", RECIPE, folds=RIVALS[self.rival].folds)
+        return Experiment(self.label, "em", RECIPE, folds=RIVALS[self.rival].folds)
 
     def run(self, place: Place, report: Callable[[History], None]) -> None:
         """Train, score and write the record."""
-        run_rival(RIVALS[self.rival], self.fold, self.seed, place, seconds=self.seconds, report=report)
+        how = {"seconds": self.seconds, "patient": self.patient, "report": report}
+        run_rival(RIVALS[self.rival], self.fold, self.seed, place, **how)
 
 
 def rival_jobs(
@@ -67,6 +76,7 @@ def rival_jobs(
     folds: Sequence[int] | None = None,
     seeds: Sequence[int] | None = None,
     seconds: float | None = None,
+    patient: bool = False,
 ) -> list[RivalJob]:
     """Return the runs of rivals that have no record yet, neither in `folder` nor in `data/results`.
 
@@ -82,10 +92,15 @@ def rival_jobs(
         Only these; by default `SEEDS`.
     seconds : float, optional
         The budget of each run, by default `SECONDS`.
+    patient : bool
+        End each run when the sections 12-17 stop improving, with `seconds` as a cap: seed 0 on fold 1 of all networks.
     """
+    seeds = (0,) if patient and seeds is None else seeds
+    folds = (1,) if patient and folds is None else folds
     jobs = [
-        RivalJob(name, fold, seed, SECONDS if seconds is None else seconds)
+        RivalJob(name, fold, seed, SECONDS if seconds is None else seconds, patient)
         for name in names
+        if not (patient and RIVALS[name].kind == "cascade")  # its classifiers end one by one
         for fold, planned in SEEDS.items()
         for seed in (planned if seeds is None else seeds)
         if fold in RIVALS[name].folds and (folds is None or fold in folds)
@@ -95,17 +110,30 @@ def rival_jobs(
 
 
 def _recorded(job: RivalJob, folder: Path | None) -> bool:
-    return any(record["fold"] == job.fold for record in read_records(job.rival, folder, seed=job.seed))
+    return any(record["fold"] == job.fold for record in read_records(job.label, folder, seed=job.seed))
 
 
 def finished(names: Sequence[str], folder: Path) -> list[RivalJob]:
     """Return the runs of rivals whose records lie in `folder`."""
-    planned = [RivalJob(name, fold, seed) for name in names for fold, seeds in SEEDS.items() for seed in seeds]
-    return [job for job in planned if record_path(folder, job.rival, job.fold, job.seed).is_file()]
+    planned = [
+        RivalJob(name, fold, seed, patient=patient)
+        for name in names
+        for fold, seeds in SEEDS.items()
+        for seed in seeds
+        for patient in (False, True)
+    ]
+    return [job for job in planned if record_path(folder, job.label, job.fold, job.seed).is_file()]
 
 
 def run_rival(
-    rival: Rival, fold: int, seed: int, place: Place, *, seconds: float, report: Callable[[History], None] | None = None
+    rival: Rival,
+    fold: int,
+    seed: int,
+    place: Place,
+    *,
+    seconds: float,
+    patient: bool = False,
+    report: Callable[[History], None] | None = None,
 ) -> dict:
     """Train and score one run, and write its record; an interrupted one goes on with the network it was at.
 
@@ -119,6 +147,8 @@ def run_rival(
         Where.
     seconds : float
         Processor time in s for all of its training.
+    patient : bool
+        Learn from all but the sections 12-17 and end when their pixel error stops improving; `seconds` is a cap then.
     report : callable, optional
         Called with the history of the network under training now and then.
 
@@ -129,14 +159,17 @@ def run_rival(
     """
     torch.set_num_threads(1)
     learn, held_out = load_fold("em", fold, root=place.root)
+    learn, chosen_on = without_block(learn) if patient else (learn, None)
+    name = f"{rival.name}-patient" if patient else rival.name
     config = replace(RECIPE, seed=seed, tile=rival.tile, batch_size=rival.batch_size)
     share = 1 / len(rival.networks)
     maps, courses, clocks = [], [], []
     for number, settings in enumerate(rival.networks):
         net = rival.build(settings, seed + 100 * number)
-        checkpoint = place.folder / f"{run_name(rival.name, fold, seed)}-{number}.checkpoint"
-        budget = Budget(seconds).part(share)
-        course, learnt = trained(rival.kind, net, learn, config, budget, checkpoint=checkpoint, report=report)
+        checkpoint = place.folder / f"{run_name(name, fold, seed)}-{number}.checkpoint"
+        budget = Budget(seconds, patience=PATIENCE * patient, look_every=seconds / LOOKS).part(share)
+        files = {"checkpoint": checkpoint, "report": report}
+        course, learnt = trained(rival.kind, net, learn, config, budget, chosen_on=chosen_on, **files)
         started, cpu = time.perf_counter(), time.process_time()
         maps.append(cell_probability(rival.kind, net, held_out.images))
         clocks.append((time.perf_counter() - started, time.process_time() - cpu))
@@ -145,10 +178,11 @@ def run_rival(
         courses.append(course | {"trained_seconds": learnt})
     probability = np.mean(maps, axis=0)
     wall, cpu = (sum(part) / len(held_out) for part in zip(*clocks, strict=True))
+    rule = "until the sections 12-17 stop improving, at most so long" if patient else "equal time"
     record = {
-        **{"format": FORMAT, "experiment": rival.name, "title": rival.title, "task": "em", "fold": fold, "seed": seed},
+        **{"format": FORMAT, "experiment": name, "title": rival.title, "task": "em", "fold": fold, "seed": seed},
         **circumstances(torch.device("cpu")),
-        "budget": {"seconds": seconds, "clock": "processor time of one thread", "rule": "equal time"},
+        "budget": {"seconds": seconds, "clock": "processor time of one thread", "rule": rule},
         "trained_on": {"frames": list(learn.frames), "sha256": data_hash(learn), "source": learn.source},
         "tested_on": {"frames": list(held_out.frames), "sha256": data_hash(held_out), "source": held_out.source},
         "kind": rival.kind,
@@ -162,8 +196,8 @@ def run_rival(
         "error_by_distance": error_by_distance(held_out.labels, probability),
         "map": packed(probability[0]),
     }
-    write_json(record_path(place.folder, rival.name, fold, seed), record)
-    for leftover in place.folder.glob(f"{run_name(rival.name, fold, seed)}-*.checkpoint*"):
+    write_json(record_path(place.folder, name, fold, seed), record)
+    for leftover in place.folder.glob(f"{run_name(name, fold, seed)}-*.checkpoint*"):
         leftover.unlink()
     return record
 
@@ -175,10 +209,14 @@ def trained(
     config,
     budget: Budget,
     *,
+    chosen_on: Dataset | None = None,
     checkpoint: Path | None = None,
     report: Callable[[History], None] | None = None,
 ) -> tuple[dict, float]:
-    """Train one network; returns its course as plain numbers, and the processor seconds it took."""
+    """Train one network; returns its course as plain numbers, and the processor seconds it took.
+
+    With patience, `chosen_on` is looked at now and then, and the weights of its smallest pixel error stay.
+    """
     images = np.stack([standardised(image) for image in learn.images])
     if kind == "cascade":
         started = time.process_time()
@@ -190,10 +228,24 @@ def trained(
     else:
         draw = tiles_of(net, learn, config)
         net.to(memory_format=torch.channels_last)
-    history = fit(net, draw, config, budget, checkpoint=checkpoint, on_report=report)
+
+    def look(net: nn.Module) -> tuple[float, float]:
+        cell, truth = cell_probability(kind, net, chosen_on.images), chosen_on.labels > 0
+        errors = [float(((cell > level) != truth).mean()) for level in LEVELS]
+        return min(errors), LEVELS[int(np.argmin(errors))]
+
+    looks = look if chosen_on is not None else None
+    history = fit(net, draw, config, budget, look=looks, checkpoint=checkpoint, on_report=report)
     parts = np.array_split(np.array(history.loss), min(CURVE_POINTS, len(history.loss)))
     course = {"steps": len(history.loss), "loss": [round(float(part.mean()), 4) for part in parts]}
+    course["looks"] = [[round(look.seconds, 1), round(look.pixel_error, 5)] for look in history.validation]
     return course, round(history.seconds, 1)
+
+
+def without_block(learn: Dataset) -> tuple[Dataset, Dataset]:
+    """Return training sections without the block 12-17, and that block."""
+    chosen = [n for n, frame in enumerate(learn.frames) if frame in CHOOSING]
+    return learn.subset([n for n in range(len(learn)) if n not in chosen]), learn.subset(chosen)
 
 
 def tiles_of(net: nn.Module, learn: Dataset, config) -> Callable:

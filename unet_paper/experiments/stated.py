@@ -82,7 +82,7 @@ CLAIMS = tuple(
             (
                 "Context and localisation at the same time, where a window has to choose.",
                 "both at once",
-                *("introduction", "fig-ancestors", "ideas before"),
+                *("comparisons", "comparisons-table", "context or localisation"),
             ),
             (
                 "First weights of standard deviation √(2/N) keep every feature map near unit variance.",
@@ -117,7 +117,7 @@ CLAIMS = tuple(
             (
                 "Better than the sliding-window network, on the same data.",
                 f"warping {IDSIA['warping_error']:.6f} → {TABLE_1['warping_error']:.6f}",
-                *("introduction", "introduction-claims", "the window network"),
+                *("comparisons", "comparisons-table", "equal time"),
             ),
             (
                 "PhC-U373: mean intersection over union.",
