@@ -219,6 +219,14 @@ def test_runs_wait_for_their_rate_and_those_with_a_row_are_not_run_again(tmp_pat
     assert [job.seed for job in study_jobs(["study-base"], tmp_path)] == [1, 2]
 
 
+def test_rows_are_published_into_a_clone_and_nowhere_else(tmp_path, monkeypatch):
+    add_rows(rows_path("study-base", tmp_path), [row("base")])
+    monkeypatch.setattr(study_runs, "repository", lambda: None)
+    with pytest.raises(FileNotFoundError, match="into a clone"):
+        publish_rows("study-base", tmp_path)
+    assert publish_rows("study-shape", tmp_path, tmp_path / "elsewhere") is None
+
+
 def test_the_most_important_runs_come_first_and_whole(tmp_path, monkeypatch):
     monkeypatch.setattr(study_rows, "results_folder", lambda: tmp_path)
     jobs = study_jobs(list(STUDIES), tmp_path)

@@ -16,6 +16,7 @@ from unet_paper.analysis.initialisation import signals
 from unet_paper.analysis.operations import step_flop
 from unet_paper.cells import instances
 from unet_paper.datasets import Dataset
+from unet_paper.datasets.folders import repository
 from unet_paper.experiments.effects import second_block
 from unet_paper.experiments.plan import Experiment
 from unet_paper.experiments.recipe import BASE, Recipe
@@ -112,7 +113,15 @@ def study_jobs(names: Sequence[str], folder: Path, *, folds: Sequence[int] | Non
 
 
 def publish_rows(name: str, folder: Path, results: Path | None = None) -> Path | None:
-    """Add the rows of a study that were made in `folder` to those in `data/results`; None if there is none."""
+    """Add the rows of a study that were made in `folder` to those in `data/results`; None if there is none.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the package is installed without the repository that holds `data/results`.
+    """
+    if results is None and repository() is None:
+        raise FileNotFoundError("rows are published into a clone of the repository; run the command in one")
     rows, target = read_rows(rows_path(name, folder)), rows_path(name, results)
     if not rows:
         return None
