@@ -123,7 +123,7 @@ def read_glossary(text: str) -> dict[str, str]:
     for block in GLOSSARY.findall(text):
         for entry in re.split(r"\n\s*\n", block.strip("\n")):
             terms, _, body = entry.partition("\n  ")
-            definition = re.sub(r"\{term\}`([^`]*)`", r"\1", " ".join(body.split()))
+            definition = re.sub(r"\{term\}|[`$]", "", " ".join(body.split()))
             found |= dict.fromkeys(terms.strip().split("\n"), definition)
     return found
 

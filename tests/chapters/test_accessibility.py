@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +15,7 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the path (apt install chromium), nor in CHROMIUM"),
 ]
 PAGES = ["search", "genindex", *sorted(f"book/{path.stem}" for path in BOOK.glob("*.md"))]
+MARGIN = dict.fromkeys(("top", "bottom", "left", "right"), "12mm")
 BROKEN = (
     '<!doctype html><html lang="en"><title>x</title><main><h1>x</h1><img src="x.png"><a href="#x"></a></main></html>'
 )
@@ -57,3 +59,8 @@ def test_a_control_without_a_ring_or_a_name_is_noticed(page, tmp_path):
 
 def test_the_licence_of_axe_lies_beside_it():
     assert "Mozilla Public License" in AXE.with_name("LICENSE").read_text()
+
+
+def test_the_cheat_sheet_is_one_page_of_paper(built_book, page):
+    printed = opened(page, built_book.html / "book" / "cheat_sheet.html").pdf(format="A4", margin=MARGIN)
+    assert len(re.findall(rb"/Type\s*/Page\b", printed)) == 1

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup
 from harness import BOOK, ROOT, chapters
-from notebooks import plain_markdown, read_book
+from notebooks import pages_in_order, plain_markdown, read_book
 
 pytestmark = pytest.mark.book
 
@@ -113,6 +113,21 @@ def test_launch_buttons_point_to_notebooks_that_exist_once_the_repository_has_an
         assert all((ROOT / link.split("/blob/main/")[1]).is_file() for link in colab)
         assert all((ROOT / link.split("urlpath=lab/tree/")[1]).is_file() for link in binder)
         assert (built_book.html / "_sources" / "book" / f"{name}.ipynb").is_file()
+
+
+@pytest.mark.parametrize("name", chapters())
+def test_a_page_says_how_long_it_takes_and_what_its_words_mean(built_book, name):
+    soup = page(built_book.html / "book" / f"{name}.html")
+    assert re.fullmatch(r"\d+ min to read · \d+ (s|min) to run", soup.select_one("p.chapter-times").get_text().strip())
+    words = [link for link in soup.select("article a[href]") if "#term-" in link["href"]]
+    assert words or name in ("mutations", "benchmarks")
+    assert all(len(link.get("title", "")) > 20 for link in words), "the definition is the tooltip"
+
+
+def test_the_map_names_every_chapter_with_its_number(built_book):
+    links = page(built_book.html / "book" / "map.html").select(".book-map a")
+    assert [link.get_text().split(".")[0] for link in links] == [str(k + 1) for k in range(len(links))]
+    assert len(links) == sum(number is not None for _, number in pages_in_order(ROOT))
 
 
 def test_search_finds_words_of_the_book(built_book):

@@ -1,12 +1,14 @@
-"""The picture that opens the book: an image, its cells, and what counts in training."""
+"""The pictures that open the book: what networks find, and an image, its cells and what counts in training."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from unet_paper.figures.style import OUTSIDE, TEXT_WIDTH, paint_cells, show_image
+from unet_paper.figures.style import OUTSIDE, TEXT_WIDTH, paint_cells, show_image, stretch
 
 
 def plot_task(image: np.ndarray, cells: np.ndarray, weights: np.ndarray) -> Figure:
@@ -47,4 +49,22 @@ def plot_card(image: np.ndarray, cells: np.ndarray, weights: np.ndarray) -> Figu
     show_image(panels[1], image)
     paint_cells(panels[1], cells, alpha=0.55)
     show_image(panels[2], weights, cmap="inferno")
+    return figure
+
+
+def plot_strip(images: Mapping[str, np.ndarray], found: Mapping[str, np.ndarray]) -> Figure:
+    """Draw images above, and below the same with what was found in them.
+
+    Parameters
+    ----------
+    images : mapping of str to numpy.ndarray
+        (H, W) float32 in [0, 1], by any name.
+    found : mapping of str to numpy.ndarray
+        (H, W) int cells of each image, by the same names: 0 background, 1..n cells.
+    """
+    figure, axes = plt.subplots(2, len(images), figsize=(TEXT_WIDTH, 2 * TEXT_WIDTH / len(images)))
+    for name, (above, below) in zip(images, axes.T, strict=True):
+        for panel in (above, below):
+            show_image(panel, images[name], **stretch(images[name]))
+        paint_cells(below, found[name], alpha=0.5)
     return figure
