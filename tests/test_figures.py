@@ -13,7 +13,7 @@ from matplotlib.colors import to_hex
 
 from unet_paper import UNet
 from unet_paper.analysis.tracing import trace
-from unet_paper.figures.architecture import plot_architecture, plot_totals
+from unet_paper.figures.architecture import plot_architecture, plot_totals, plot_window
 from unet_paper.figures.cell_tracking import (
     outline_cells,
     plot_cells,
@@ -27,7 +27,7 @@ from unet_paper.figures.em_segmentation import plot_thickness
 from unet_paper.figures.introduction import ANCESTORS, plot_ancestors, plot_operations
 from unet_paper.figures.overlap_tile import plot_phases, plot_tiling
 from unet_paper.figures.style import COLOURS
-from unet_paper.figures.training import plot_signals
+from unet_paper.figures.training import plot_running_averages, plot_signals
 
 FIGURE_1 = [  # channels × side², as the paper's figure has them, in the order of the forward pass
     "1 × 572²", "64 × 570²", "64 × 568²", "64 × 284²", "128 × 282²", "128 × 280²", "128 × 140²", "256 × 138²",
@@ -189,3 +189,20 @@ def test_rand_error_falls_towards_the_dashed_line_of_cells_that_have_met():
     curve, dashed = figure.axes[0].lines
     assert (list(curve.get_xdata()), list(curve.get_ydata())) == ([0, 3], [0.3, 0.2])
     assert (dashed.get_linestyle(), set(dashed.get_ydata())) == ("--", {0.1})
+
+
+def test_a_window_is_framed_round_its_pixel():
+    layers = trace(UNet(base_channels=1), 204)
+    axes = plot_window(np.zeros((204, 204)), layers[-1].windows, pixel=(3, 9)).axes[0]
+    window, pixel, output = [(patch.get_x() + 0.5, patch.get_y() + 0.5, patch.get_width()) for patch in axes.patches]
+    first, last = layers[-1].windows
+    assert window == (first[9], first[3], last[9] - first[9] + 1)
+    assert pixel == (92 + 9 - 1, 92 + 3 - 1, 3)  # three pixels wide, or it could not be seen
+    assert output == (92, 92, 20)
+
+
+def test_running_averages_are_drawn_over_their_gradients():
+    axes = plot_running_averages(
+        np.array([1.0, 3.0]), np.array([2.0, 2.0]), {"momentum 0.5": np.array([0.5, 1.75])}
+    ).axes[0]
+    assert [line.get_ydata().tolist() for line in axes.lines] == [[1.0, 3.0], [2.0, 2.0], [0.5, 1.75]]
