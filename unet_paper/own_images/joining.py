@@ -19,6 +19,7 @@ from scipy.sparse.csgraph import connected_components
 from unet_paper.arrays import check_border, check_scalar
 from unet_paper.cells import connected_cells
 
+MEASURED_AT_ONCE = 1 << 20  # px
 MEASURES = ("area", "inside", "rows", "columns", "grey")
 Band = tuple[int, int]  # first row, and last + 1
 ReadBand = Callable[[Band], np.ndarray]
@@ -79,23 +80,26 @@ def join_cells(
     if not check_scalar(min_size, float, name="min_size") >= 0:
         raise ValueError(f"min_size is {min_size} px; needs 0 or more")
     check_border(border, size)
-    measured, places, counts, touches = [], [], [], []
-    above, known = None, 0  # the last row of the band before, and the number of components so far
+    measured, places, nodes, touches = [], [], [], []
+    above, known = None, 0  # nodes in the last row of the band before, and the number of nodes so far
     for top, bottom in bands(size[0], rows):
         labels = connected_cells(foreground((top, bottom)))  # (rows, W)
         measures, place = _measured(labels, grey((top, bottom)), top, size, border)
+        alive = (measures[:, 0] > min_size) & (measures[:, 1] > 0)
+        for line in (labels[0], labels[-1]):  # there a component may go on
+            alive[line[line > 0] - 1] = True
+        node = np.concatenate([[-1], np.where(alive, known + np.cumsum(alive) - 1, -1)]).astype(np.int32)
         if above is not None:
-            touches.append(_touching(above, labels[0], known - counts[-1], known))
-        measured.append(measures)
-        places.append(place)
-        counts.append(len(measures))
-        above, known = labels[-1], known + len(measures)
+            touches.append(_touching(above, node[labels[0]]))
+        measured.append(measures[alive])
+        places.append(place[alive])
+        nodes.append(node)
+        above, known = node[labels[-1]], known + int(alive.sum())
     cells = _components(touches, known)
     total, place = _summed(cells, np.concatenate(measured), np.concatenate(places))
     keep = (total[:, 0] > min_size) & (total[:, 1] > 0)
-    numbers = np.where(keep, np.cumsum(keep), 0)[cells] if known else cells
-    split = np.split(numbers, np.cumsum(counts)[:-1])
-    return Joined(total[keep], place[keep], [np.concatenate([[0], part]).astype(np.int32) for part in split])
+    numbers = np.append(np.where(keep, np.cumsum(keep), 0)[cells] if known else cells, 0).astype(np.int32)
+    return Joined(total[keep], place[keep], [numbers[node] for node in nodes])  # -1, no node, is the last: 0
 
 
 def joined_bands(foreground: ReadBand, size: tuple[int, int], joined: Joined, *, rows: int) -> Iterator[np.ndarray]:
@@ -108,25 +112,27 @@ def _measured(
     labels: np.ndarray, grey: np.ndarray, top: int, size: tuple[int, int], border: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return `MEASURES` (n, 5) and places (n, 4) of the components of a band that begins at row `top`."""
-    row, column = np.nonzero(labels)  # only foreground: most of an image is background
-    label = labels[row, column] - 1
-    grey = grey[row, column].astype(np.float64)
-    row, n = row + top, int(labels.max())
-    edges = [border <= row, row < size[0] - border, border <= column, column < size[1] - border]
-    weights = (None, np.logical_and.reduce(edges), row, column, grey)
-    measures = np.stack([np.bincount(label, weights=weight, minlength=n) for weight in weights], axis=1)
+    n = int(labels.max())
+    measures = np.zeros((n, len(MEASURES)))
     place = np.tile(np.array([size[0], size[1], 0, 0]), (n, 1))
-    for at, values, extreme in ((0, row, np.minimum), (1, column, np.minimum), (2, row, np.maximum)):
-        extreme.at(place[:, at], label, values)
-    np.maximum.at(place[:, 3], label, column)
-    place[:, 2:] += 1
-    return measures.astype(np.float64), place
+    at_once = max(1, MEASURED_AT_ONCE // size[1])
+    for first in range(0, len(labels), at_once):
+        row, column = np.nonzero(labels[first : first + at_once])  # only foreground: most of an image is background
+        label, brightness = labels[first + row, column] - 1, grey[first + row, column].astype(np.float64)
+        row = row + top + first
+        edges = [border <= row, row < size[0] - border, border <= column, column < size[1] - border]
+        for n_th, weight in enumerate((None, np.logical_and.reduce(edges), row, column, brightness)):
+            measures[:, n_th] += np.bincount(label, weights=weight, minlength=n)
+        for n_th, values in enumerate((row, column)):
+            np.minimum.at(place[:, n_th], label, values)
+            np.maximum.at(place[:, n_th + 2], label, values + 1)
+    return measures, place
 
 
-def _touching(above: np.ndarray, below: np.ndarray, first_above: int, first_below: int) -> np.ndarray:
-    """Return the pairs (P, 2) of components on both sides of a line; components count from those of their bands."""
-    both = (above > 0) & (below > 0)
-    return np.unique(np.stack([above[both] - 1 + first_above, below[both] - 1 + first_below], axis=1), axis=0)
+def _touching(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """Return the pairs (P, 2) of nodes on both sides of a line, -1 where there is none."""
+    both = (above >= 0) & (below >= 0)
+    return np.unique(np.stack([above[both], below[both]], axis=1), axis=0)
 
 
 def _components(touches: Iterable[np.ndarray], count: int) -> np.ndarray:
