@@ -374,6 +374,14 @@ def test_a_network_that_did_not_come_along_is_named(fresh):
     assert "network-lost.js is missing" in fresh.inner_text("#unet-status")
 
 
+def test_a_page_without_its_networks_says_so(browser, site):
+    page = browser.new_page()
+    page.route("**/networks.js", lambda route: route.abort())
+    page.goto(site.as_uri())
+    assert "The networks did not come with this page" in page.inner_text("#unet-in-page")
+    page.close()
+
+
 @needs_sequences
 def test_a_frame_of_the_challenge_has_the_cells_that_python_finds(page):
     path = REAL / "ctc" / "PhC-C2DH-U373" / "02" / "t010.tif"

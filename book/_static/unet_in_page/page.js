@@ -271,7 +271,11 @@ binary data travels in them as text (base64). */
   }
 
   function begin() {
-    if (!page.networks) return; // a page without its networks, as an editor shows it
+    if (!page.networks) {
+      const text = 'The networks did not come with this page; "make book" writes them into the folder _static.';
+      document.getElementById("unet-in-page").append(text);
+      return;
+    }
     element("network").replaceChildren(...page.networks.map(({ name, title }) => new Option(title, name)));
     document.querySelector("#unet-in-page .controls").hidden = false;
     about();
