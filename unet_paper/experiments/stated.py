@@ -82,7 +82,7 @@ CLAIMS = tuple(
             (
                 "Context and localisation at the same time, where a window has to choose.",
                 "both at once",
-                *("comparisons", "comparisons-table", "context or localisation"),
+                *("comparisons", "comparisons-context", "context or localisation"),
             ),
             (
                 "First weights of standard deviation √(2/N) keep every feature map near unit variance.",
