@@ -138,6 +138,15 @@ def test_verdicts_follow_from_complete_rows_alone():
     assert (found.verdict, found.missing) == ("not examined", ("rival-n4-fold4",))
 
 
+def test_pixels_that_a_run_was_told_by_hand():
+    config, none = {"batch_size": 8, "tile": 316}, {"base_channels": 2}
+    run = {"kind": "unet", "config": config, "networks": [none], "courses": [{"steps": 3}]}
+    assert rival_rows.pixels_seen(run) == 3 * 132**2  # 316 - 2 * 92
+    assert rival_rows.pixels_seen(run | {"kind": "fcn", "config": {"tile": 256}}) == 3 * 256**2
+    assert rival_rows.pixels_seen(run | {"kind": "windows"}) == 24
+    assert rival_rows.pixels_seen(run | {"kind": "cascade", "courses": [{"steps": {"up0": 1, "up1": 2}}]}) == 3 * 2048
+
+
 def test_difference_between_the_same_sections_has_an_interval():
     mean, low, high = rival_rows.difference_interval([0.3, 0.4, 0.5], [0.2, 0.3, 0.4])
     assert (mean, low, high) == pytest.approx((0.1, 0.1, 0.1))

@@ -7,9 +7,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from unet_paper.baselines.cascade import BATCH
 from unet_paper.experiments.record import read_records, run_name
-from unet_paper.experiments.rivals import EQUAL_SIZE, RECIPE, RIVALS, SEEDS
+from unet_paper.experiments.rivals import EQUAL_SIZE, KINDS, RECIPE, RIVALS, SEEDS
 from unet_paper.experiments.study_verdicts import NOT, OPEN, PARTLY, REPRODUCED, Verdict
 
 ERRORS = ("warping_error", "rand_error")
@@ -145,3 +147,18 @@ def _beats(rows: RivalRows, rivals: Sequence[str]) -> Verdict:
 def mean_of(records: Sequence[Mapping], measure: str) -> float:
     """Return the mean of a measure over records."""
     return float(np.mean([record["scores"]["none"][measure] for record in records]))
+
+
+def pixels_seen(record: Mapping) -> int:
+    """Count the pixels whose class a run was told, as often as it was: what a method gets out of its time."""
+    total = 0
+    for settings, course in zip(record["networks"], record["courses"], strict=True):
+        if record["kind"] == "cascade":
+            total += BATCH * sum(course["steps"].values())
+        elif record["kind"] == "windows":
+            total += record["config"]["batch_size"] * course["steps"]
+        else:
+            with torch.device("meta"):
+                net = KINDS[record["kind"]](**settings)
+            total += net.output_size(record["config"]["tile"]) ** 2 * course["steps"]
+    return total
