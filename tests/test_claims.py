@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from tests.chapters.places import labelled_places
 from unet_paper.experiments import claims, evidence, stated
 from unet_paper.experiments.findings import NOT, OPEN, PARTLY, RECORDED, REPRODUCED, Evidence, Finding
+from unet_paper.experiments.record import FORMAT
 from unet_paper.figures.scoreboard import SIGNS, claims_table, scoreboard_table, summary_text
 
 SIGNALS = {
@@ -112,6 +114,22 @@ def test_fold_2_and_few_runs_do_not_make_a_reproduction(known):
     finding = claims.microscopy(board)
     assert finding.runs == 2
     assert finding.missing == ("em-small-fold0.json", "em-small-fold3.json")
+
+
+def test_records_on_disk_are_read_as_they_are_and_the_mean_leaves_fold_2_out(known, tmp_path):
+    def board():
+        return claims.microscopy(replace(known, records=evidence.recorded(tmp_path)))
+
+    for fold, times in ((0, 0.8), (1, 1.0), (2, 50.0), (3, 1.0), (4, 1.2)):
+        errors = {measure: times * paper for measure, paper in stated.TABLE_1.items()}
+        record = {"format": FORMAT, **em_record(fold, errors)}
+        (tmp_path / f"em-small-fold{fold}.json").write_text(json.dumps(record))
+    assert (board().verdict, board().runs, board().missing) == (REPRODUCED, 4, ())
+    assert board().ours.startswith("0.000353 (0.000282 to 0.000424)")
+    assert "folds 0, 1, 3 and 4" in board().data
+    record["scores"]["7 rotations"]["rand_error"] = 0.5
+    (tmp_path / "em-small-fold4.json").write_text(json.dumps(record))
+    assert board().verdict == PARTLY
 
 
 def test_the_experiment_with_most_folds_counts_whatever_it_scored(known):

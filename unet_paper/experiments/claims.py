@@ -283,7 +283,7 @@ AWAITED = {
 
 def _studied(evidence: Evidence, name: str) -> Finding:
     open_yet = Finding(OPEN, reason="Not examined yet: no trainings are recorded.", missing=AWAITED[name])
-    return evidence.studies.get(name, open_yet)
+    return learned(evidence.studies.get(name, open_yet))
 
 
 def _with_study(own: Finding, study: Finding) -> Finding:

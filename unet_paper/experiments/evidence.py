@@ -33,6 +33,7 @@ SIDE = 512  # px, of the image that costs are counted for
 SECTION = 28  # what is measured live looks at this one
 DRAWS = 3  # of random weights
 STUDY_DATA = "EM sections 6-11, held out; cells as named"
+COMPARED_DATA = "EM sections 6-11 and 24-29, held out; the same time for all"
 
 
 def gather(folder: str | os.PathLike | None = None, *, timed: bool = True) -> Evidence:
@@ -178,13 +179,21 @@ def studied(folder: Path | None = None) -> dict[str, Finding]:
     found = verdicts(read_studies(folder)) | rival_verdicts(read_rivals(folder))
     found = {name: said for name, said in found.items() if name != "C5"}
     return {
-        name: Finding(said.verdict, said.ours, (RECORDED,), STUDY_DATA, said.runs, said.reason, _lacking(name, said))
+        name: Finding(
+            said.verdict,
+            said.ours or "–",
+            (RECORDED,),
+            COMPARED_DATA if name in ("C4", "C11") else STUDY_DATA,
+            said.runs,
+            said.reason,
+            _lacking(name, said),
+        )
         for name, said in found.items()
     }
 
 
 def _lacking(name: str, said: Verdict) -> tuple[str, ...]:
-    """Name the file that lacks runs, and of how many settings; the chapter on the studies lists each."""
+    """Name the files that lack runs, and of how many settings; the chapters on them list each."""
     return tuple(f"runs of {len(said.missing)} settings in {file}" for file in AWAITED[name] if said.missing)
 
 
