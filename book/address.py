@@ -83,6 +83,7 @@ def draw_card(path: Path) -> None:
     import unet_paper as up
     from unet_paper.figures.intro import plot_card
 
+    up.figures.use_book_style()
     section = up.synthetic_em(1, (256, 256), generator=np.random.default_rng(0))
     cells = up.connected_cells(section.labels[0])
     path.parent.mkdir(exist_ok=True)

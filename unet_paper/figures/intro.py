@@ -42,8 +42,8 @@ def plot_card(image: np.ndarray, cells: np.ndarray, weights: np.ndarray) -> Figu
         (H, W) each, as for `plot_task`; generated ones, which may be handed on.
     """
     figure = plt.figure(figsize=(12, 6.3), facecolor=OUTSIDE, layout="none")
-    figure.text(0.045, 0.86, "The U-Net paper, executed", fontsize=40, weight="bold", color="white")
-    figure.text(0.045, 0.785, "read it, run it, change it, with every claim examined", fontsize=21, color="white")
+    figure.text(0.045, 0.82, "The U-Net paper, executed", fontsize=40, weight="bold", color="white")
+    figure.text(0.045, 0.725, "read it, run it, change it, with its claims examined", fontsize=21, color="white")
     panels = [figure.add_axes((left, 0.06, 0.285, 0.285 * 12 / 6.3)) for left in (0.045, 0.3575, 0.67)]
     show_image(panels[0], image)
     show_image(panels[1], image)
