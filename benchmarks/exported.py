@@ -8,6 +8,7 @@ legal size, and tile by tile. A bioimage.io package is asked through bioimageio.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 from pathlib import Path
@@ -22,24 +23,26 @@ from unet_paper.files import write_json
 from unet_paper.networks.export import ENDINGS, export_network
 
 FORMS = ("onnx", "torch-export", "openvino")
-LARGEST = 332  # px of input: enough for every remainder that a size can have
+LARGEST = 284  # px of input
 PACKAGE_IMAGE = 324  # px: with the halo on both sides it is legal, so bioimageio.core takes it whole, too
-TILE = 220  # px: an image of the sizes here takes up to 25 tiles
+TILE = 252  # px: an image of the sizes here takes up to four tiles
 
 
-def measure(*, sizes: int = 50, networks: tuple[str, ...] = up.networks.library.NAMES) -> dict:
-    """Return the record: for each network and form, the largest difference to PyTorch over all sizes."""
-    record = {"format": "unet_paper exported 1", "machine": described_machine(), "sizes": sizes, "networks": []}
+def measure(name: str, *, sizes: int = 50) -> dict:
+    """Return, for each form of a published network, the largest difference to PyTorch over all sizes; and its package.
+
+    Parameters
+    ----------
+    name : str
+        Of the network.
+    sizes : int
+        How many images of random sizes.
+    """
+    net = up.load_network(name)
     with tempfile.TemporaryDirectory() as folder:
-        for name in networks:
-            net = up.load_network(name)
-            rows = [
-                differences(net, up.networks.load_exported(written(name, form, folder)), form, sizes=sizes)
-                for form in FORMS
-            ]
-            record["networks"].append({"network": name, "forms": rows, "package": package(name, net, folder)})
-            print(record["networks"][-1], file=sys.stderr)
-    return record
+        others = {form: up.networks.load_exported(written(name, form, folder)) for form in FORMS}
+        forms = differences(net, others, sizes=sizes)
+        return {"machine": described_machine(), "sizes": sizes, "forms": forms, "package": package(name, net, folder)}
 
 
 def written(name: str, form: str, folder: str) -> Path:
@@ -47,28 +50,33 @@ def written(name: str, form: str, folder: str) -> Path:
     return export_network(name, Path(folder) / f"{name}{ENDINGS[form]}", format=form)
 
 
-def differences(net: up.UNet, other: nn.Module, form: str, *, sizes: int) -> dict:
-    """Return the largest differences of scores and probabilities, whole images and tile by tile.
+def differences(net: up.UNet, others: dict[str, nn.Module], *, sizes: int) -> dict[str, dict]:
+    """Return the largest differences of scores and probabilities for each form, whole images and tile by tile.
 
     `scores` are raw, up to about 100 in size; `relative` is their difference over the largest score of the image.
     """
-    worst = {"scores": 0.0, "relative": 0.0, "probability": 0.0, "tiled_probability": 0.0}
-    largest = 0.0
+    worst = {form: dict.fromkeys(("scores", "relative", "probability", "tiled_probability"), 0.0) for form in others}
     for image in images(net, sizes):
-        window = torch.from_numpy(image)[None, None]
-        with torch.inference_mode():
-            expected, found = net(window), other(window)
-        largest = max(largest, float(expected.abs().max()))
-        inner = image[net.border : -net.border, net.border : -net.border]  # any size: tiles do not know legal ones
-        tiled = [up.predict_probability(each, inner, tile=TILE, progress=False) for each in (net, other)]
-        row = {
-            "scores": float((found - expected).abs().max()),
-            "relative": float((found - expected).abs().max() / expected.abs().max()),
-            "probability": float((found.softmax(1) - expected.softmax(1)).abs().max()),
-            "tiled_probability": float(np.abs(tiled[1] - tiled[0]).max()),
-        }
-        worst = {key: max(value, row[key]) for key, value in worst.items()}
-    return {"form": form, "largest_score": largest, **worst}
+        inner = image[net.border : -net.border, net.border : -net.border]  # of any size: tiles know no legal ones
+        expected, tiled = answers(net, image, inner)
+        for form, other in others.items():
+            found, found_tiled = answers(other, image, inner)
+            apart = float((found - expected).abs().max())
+            row = {
+                "scores": apart,
+                "relative": apart / float(expected.abs().max()),
+                "probability": float((found.softmax(1) - expected.softmax(1)).abs().max()),
+                "tiled_probability": float(np.abs(found_tiled - tiled).max()),
+            }
+            worst[form] = {key: max(value, row[key]) for key, value in worst[form].items()}
+    return worst
+
+
+def answers(net: nn.Module, image: np.ndarray, inner: np.ndarray) -> tuple[torch.Tensor, np.ndarray]:
+    """Return the scores of an image of a legal size, whole, and the probabilities of its inner part, tile by tile."""
+    with torch.inference_mode():
+        scores = net(torch.from_numpy(image)[None, None])
+    return scores, up.predict_probability(net, inner, tile=TILE, progress=False)
 
 
 def images(net: up.UNet, count: int) -> list[np.ndarray]:
@@ -97,7 +105,7 @@ def package(name: str, net: up.UNet, folder: str) -> dict:
     model = core.load_model_description(path)
     pipeline = core.create_prediction_pipeline(model)
     image = generated(net, (PACKAGE_IMAGE, PACKAGE_IMAGE), np.random.default_rng(0))
-    whole, blocks = (_predicted(pipeline, model, image, blockwise=blockwise) for blockwise in (False, True))
+    whole, blocks = (_predicted(pipeline, image, blockwise=blockwise) for blockwise in (False, True))
     mine = up.predict_probability(net, image, progress=False)
     same = (whole[1] > 0.5) == (blocks[1] > 0.5)
     return {
@@ -108,15 +116,17 @@ def package(name: str, net: up.UNet, folder: str) -> dict:
     }
 
 
-def _predicted(pipeline, model, image: np.ndarray, *, blockwise: bool) -> np.ndarray:
+def _predicted(pipeline, image: np.ndarray, *, blockwise: bool) -> np.ndarray:
     """Return bioimageio.core's probabilities of an image, (K, H, W)."""
-    from bioimageio.core.digest_spec import create_sample_for_model
+    from bioimageio.core import Sample, Tensor
 
     grey = (255 * image)[None, None].astype(np.float32)
-    sample = create_sample_for_model(model, inputs={model.inputs[0].id: grey})
-    predict = pipeline.predict_sample_with_blocking if blockwise else pipeline.predict_sample_without_blocking
-    found = predict(sample, ns=1) if blockwise else predict(sample)
-    return np.asarray(found.members["probability"].data.data)[0]
+    sample = Sample(members={"image": Tensor(grey, dims=("batch", "channel", "y", "x"))}, stat={}, id=None)
+    if blockwise:
+        found = pipeline.predict_sample_with_blocking(sample, ns=6)  # 284 px
+    else:
+        found = pipeline.predict_sample_without_blocking(sample)
+    return np.asarray(found.members["probability"].data)[0]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -126,11 +136,18 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("networks", nargs="*", help="default: em u373 dic-hela")
     parser.add_argument("--sizes", type=int, default=50, help="random sizes (default: %(default)s)")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="write the record, as JSON")
+    parser.add_argument(
+        "--output", type=Path, metavar="FILE", help="write the record, as JSON; other networks in it stay"
+    )
     options = parser.parse_args(arguments)
-    record = measure(sizes=options.sizes, networks=tuple(options.networks) or up.networks.library.NAMES)
-    if options.output:
-        write_json(options.output, record)
+    record = {"format": "unet_paper exported 1", "networks": {}}
+    if options.output and options.output.exists():
+        record = json.loads(options.output.read_text())
+    for name in options.networks or up.networks.library.NAMES:
+        record["networks"][name] = measure(name, sizes=options.sizes)
+        print(name, json.dumps(record["networks"][name], indent=1))
+        if options.output:
+            write_json(options.output, record)
     return 0
 
 
