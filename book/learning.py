@@ -184,13 +184,12 @@ def term_reference(shown: str, term: str, page: str) -> pending_xref:
 
 def explain_terms(app: Sphinx, document: nodes.document) -> None:
     """Give each link to the glossary the definition as its tooltip."""
-    definitions = {term.lower(): text for term, text in app.env.learning_terms.items()}
+    definitions = {term.lower().replace(" ", "-"): text for term, text in app.env.learning_terms.items()}
     for link in document.findall(nodes.reference):
         address = link.get("refuri", "") or "#" + link.get("refid", "")
         _, found, term = address.partition("#term-")
         if found:
-            known = definitions.get(term.replace("-", " ").lower()) or definitions.get(link.astext().lower())
-            link["reftitle"] = known or f"see {term}"
+            link["reftitle"] = definitions.get(term.lower(), "")
 
 
 # ---- the map
