@@ -499,7 +499,7 @@ PLACES = re.compile(r'interactive\.show\(\s*"(\w+)".*?figure="([\w-]+)"', re.DOT
 
 
 @pytest.mark.parametrize("name", [path.stem for path in sorted(BOOK.glob("*.md")) if PLACES.search(path.read_text())])
-def test_it_stands_in_its_figure_in_the_built_book(built_book, browser, name):
+def test_it_stands_in_its_figure_in_the_full_run(built_book, browser, name):
     with browser.new_page() as page:
         opened(page, built_book.html / "book" / f"{name}.html")
         for _, figure in PLACES.findall((BOOK / f"{name}.md").read_text()):

@@ -394,7 +394,7 @@ def test_a_frame_of_the_challenge_has_the_cells_that_python_finds(page):
 
 
 @pytest.mark.book
-def test_axe_finds_nothing_where_cells_were_found(built_book, browser):
+def test_axe_finds_nothing_in_the_full_run_where_cells_were_found(built_book, browser):
     page = opened(browser.new_page(), built_book.html / "book" / "your_images.html")
     page.set_default_timeout(60_000)
     page.click("#unet-example")
