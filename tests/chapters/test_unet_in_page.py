@@ -114,6 +114,7 @@ def found(page: Page) -> str:
 
 def chosen(page: Page, content: bytes, name: str) -> None:
     page.evaluate("() => document.getElementById('unet-found').hidden = true")
+    page.evaluate("() => document.getElementById('unet-status').classList.remove('failed')")  # of the file before
     page.set_input_files("#unet-file", {"name": name, "mimeType": "", "buffer": content})
 
 
