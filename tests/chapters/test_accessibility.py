@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from browser import AXE, CHROMIUM, launch, number_controls, opened, tab_stops, violations
+from browser import AXE, launch, needs_chromium, number_controls, opened, tab_stops, violations
 from harness import BOOK
 from playwright.sync_api import Page, sync_playwright
 
 pytestmark = [
     pytest.mark.book,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the path (apt install chromium), nor in CHROMIUM"),
+    needs_chromium,
 ]
 PAGES = ["search", "genindex", *sorted(f"book/{path.stem}" for path in BOOK.glob("*.md"))]
 MARGIN = dict.fromkeys(("top", "bottom", "left", "right"), "12mm")

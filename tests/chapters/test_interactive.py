@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import sphinx_book_theme
 import torch
-from browser import CHROMIUM, launch, number_controls, opened, tab_stops, violations
+from browser import launch, needs_chromium, number_controls, opened, tab_stops, violations
 from harness import BOOK, chapters
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -23,7 +23,7 @@ from unet_paper.figures.style import COLOURS
 
 pytestmark = [
     pytest.mark.book,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the path (apt install chromium), nor in CHROMIUM"),
+    needs_chromium,
 ]
 SCRIPTS = BOOK / "_static" / "interactive"
 NAMES = sorted({path.stem for path in SCRIPTS.glob("*.js")} - {"common"})

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pdf
 import pytest
+from browser import needs_chromium
 from bs4 import BeautifulSoup
 
 NAMES = {"a", "b"}
@@ -70,7 +71,7 @@ def test_without_built_pages_the_command_says_what_to_run(tmp_path, capsys):
     assert "run make book first" in capsys.readouterr().err
 
 
-@pytest.mark.skipif(pdf.CHROMIUM is None, reason="no chromium on the path (apt install chromium), nor in CHROMIUM")
+@needs_chromium
 def test_the_pdf_has_a_page_for_title_contents_and_each_chapter(tmp_path):
     assert pdf.main(["--source", str(book(tmp_path))]) == 0
     printed = (tmp_path / "_build" / "book.pdf").read_bytes()

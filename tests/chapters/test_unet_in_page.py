@@ -12,7 +12,7 @@ import imagecodecs
 import numpy as np
 import pytest
 import tifffile
-from browser import CHROMIUM, launch, opened, violations
+from browser import launch, needs_chromium, opened, violations
 from harness import BOOK
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -26,9 +26,7 @@ from unet_paper.own_images.grey_values import choose_normalisation, normalised, 
 from unet_paper.own_images.outlines import as_csv, table_rows
 from unet_paper.predict import predict_probability
 
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no chromium on the path (apt install chromium), nor in CHROMIUM"
-)
+pytestmark = needs_chromium
 SOURCE = BOOK / "_static" / "unet_in_page"
 CLOSE = 1e-3  # how far scores and probabilities may be from Python's
 PUBLISHED = [name for name in OFFERED if (BOOK.parent / "data" / "models" / f"{name}.safetensors").is_file()]

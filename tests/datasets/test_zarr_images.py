@@ -8,12 +8,10 @@ import shutil
 import numpy as np
 import pytest
 import tifffile
+import zarr
 
 from unet_paper.datasets.image_files import describe, grey_frames, list_images
 from unet_paper.datasets.windows import open_windows
-
-zarr = pytest.importorskip("zarr", reason="an optional extra: pip install unet-paper[images]")
-pytest.importorskip("ome_zarr_models", reason="an optional extra: pip install unet-paper[images]")
 
 PIXELS = np.random.default_rng(0).integers(0, 4096, (2, 3, 40, 50)).astype(np.uint16)  # t, c, y, x
 

@@ -17,6 +17,7 @@ from unet_paper.networks import engines
 from unet_paper.networks.engines import EngineNetwork, calibration_tiles, on_engine, training_images
 from unet_paper.networks.extras import MissingPackageError
 
+OPTIONAL = '370 MB that no chapter needs; .ci/run installs them: pip install "unet-paper[export,engines]"'
 NEEDS = {"torch": (), "onnxruntime": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("openvino", "nncf")}
 
 
@@ -33,7 +34,7 @@ def frame():
 
 def available(engine: str) -> None:
     for package in NEEDS[engine]:
-        pytest.importorskip(package, reason='an optional extra: pip install "unet-paper[engines]"')
+        pytest.importorskip(package, reason=OPTIONAL)
 
 
 @pytest.mark.parametrize("engine", engines.ENGINES)

@@ -23,6 +23,7 @@ from unet_paper.networks.image_settings import ImageSettings
 from unet_paper.own_images.grey_values import normalised
 
 FORMS = ("onnx", "torch-export", "openvino")
+OPTIONAL = '370 MB that no chapter needs; .ci/run installs them: pip install "unet-paper[export,engines]"'
 NEEDS = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "torch-export": (), "openvino": ("openvino",)}
 NEEDS["bioimageio"] = (*NEEDS["onnx"], "bioimageio.core")
 IMAGES = ImageSettings(scale=0.5, normalise="percentile", black=0.1, white=0.9, pixel_size=0.65, min_size=30)
@@ -55,7 +56,7 @@ def files(tiny, tmp_path_factory):
 
     def exported(form):
         for package in NEEDS[form]:
-            pytest.importorskip(package, reason='an optional extra: pip install "unet-paper[export,engines]"')
+            pytest.importorskip(package, reason=OPTIONAL)
         if form not in made:
             made[form] = export_network(tiny, folder / f"tiny{ENDINGS[form]}", format=form)
         return made[form]
@@ -128,8 +129,9 @@ def test_a_size_that_is_not_legal_is_refused_with_its_neighbours(form, loaded):
 
 
 def test_onnx_names_its_sizes(files):
-    onnx = pytest.importorskip("onnx") if files("onnx") else None
-    shape = onnx.load(str(files("onnx"))).graph.input[0].type.tensor_type.shape.dim
+    path = files("onnx")
+    onnx = pytest.importorskip("onnx", reason=OPTIONAL)
+    shape = onnx.load(str(path)).graph.input[0].type.tensor_type.shape.dim
     assert [d.dim_param or d.dim_value for d in shape] == ["batch", 1, "16*k + 60", "16*l + 60"]
 
 
@@ -148,7 +150,7 @@ def test_the_package_states_halo_sizes_pixels_and_licence(files):
 
 def test_the_package_passes_the_test_of_bioimage_io(files):
     path = files("bioimageio")
-    core = pytest.importorskip("bioimageio.core")
+    core = pytest.importorskip("bioimageio.core", reason=OPTIONAL)
     assert core.test_model(path).status == "passed"
 
 
@@ -192,7 +194,7 @@ def test_a_missing_package_is_named_with_its_command(monkeypatch, tiny, tmp_path
 @pytest.mark.parametrize("ending", ["onnx", "pt2", "xml"])
 def test_a_file_that_is_no_network(ending, tmp_path):
     for package in NEEDS[{"onnx": "onnx", "pt2": "torch-export", "xml": "openvino"}[ending]]:
-        pytest.importorskip(package)
+        pytest.importorskip(package, reason=OPTIONAL)
     damaged = tmp_path / f"damaged.{ending}"
     damaged.write_text("nothing")
     with pytest.raises(ValueError, match="is damaged, or no network"):

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import signal
 
+import distributed
 import numpy as np
+import ome_zarr_models
 import pytest
 import tifffile
 import torch
+import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
@@ -223,7 +226,6 @@ def test_not_a_number_in_a_large_image(tmp_path):
 
 
 def test_two_workers_of_which_one_dies(tmp_path, image_and_threshold):
-    distributed = pytest.importorskip("distributed", reason="an optional extra: pip install unet-paper[machines]")
     path, threshold = image_and_threshold
     method = Method(threshold=threshold, tile=TILE)
     options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
@@ -251,7 +253,6 @@ def test_two_workers_of_which_one_dies(tmp_path, image_and_threshold):
 
 
 def test_a_scheduler_that_does_not_answer(tmp_path, image_and_threshold, capsys, monkeypatch):
-    pytest.importorskip("distributed", reason="an optional extra: pip install unet-paper[machines]")
     monkeypatch.setattr(machines, "PATIENCE", 1)
     arguments = ["segment", str(image_and_threshold[0]), str(tmp_path / "out"), "--network", "u373"]
     assert main([*arguments, "--scheduler", "tcp://127.0.0.1:1"]) == 2
@@ -259,7 +260,6 @@ def test_a_scheduler_that_does_not_answer(tmp_path, image_and_threshold, capsys,
 
 
 def test_blocks_that_no_machine_survives(tmp_path, image_and_threshold, monkeypatch):
-    distributed = pytest.importorskip("distributed", reason="an optional extra: pip install unet-paper[machines]")
 
     def lost(*_):
         raise distributed.KilledWorker("block", None, 3)
@@ -271,8 +271,6 @@ def test_blocks_that_no_machine_survives(tmp_path, image_and_threshold, monkeypa
 
 
 def test_a_zarr_gives_an_ome_zarr(tmp_path, image_and_threshold):
-    zarr = pytest.importorskip("zarr", reason="an optional extra: pip install unet-paper[images]")
-    models = pytest.importorskip("ome_zarr_models", reason="an optional extra: pip install unet-paper[images]")
     path, threshold = image_and_threshold
     pixels = tifffile.imread(path)
     zarr.open_array(tmp_path / "a.zarr", mode="w", shape=pixels.shape, chunks=(64, 64), dtype="uint16")[:] = pixels
@@ -280,12 +278,11 @@ def test_a_zarr_gives_an_ome_zarr(tmp_path, image_and_threshold):
     found = segment_files(tmp_path / "a.zarr", tmp_path / "out", network(), method=method, block=48, **QUIET)
     whole = segment_files(path, tmp_path / "whole", network(), method=method, block=0, **QUIET)
     mask = zarr.open_group(found.folder / "a_mask.zarr", mode="r")
-    assert isinstance(models.open_ome_zarr(mask), models.v05.image_label.ImageLabel)
+    assert isinstance(ome_zarr_models.open_ome_zarr(mask), ome_zarr_models.v05.image_label.ImageLabel)
     np.testing.assert_array_equal(mask["0"][:], tifffile.imread(whole.folder / "a_mask.tif"))
 
 
 def test_levels_of_a_large_mask_hold_every_second_pixel(tmp_path):
-    zarr = pytest.importorskip("zarr", reason="an optional extra: pip install unet-paper[images]")
     labels = np.random.default_rng(0).integers(0, 9, (2100, 33))
     rows = (labels[top : top + 512] for top in range(0, 2100, 512))
     ResultFolder(tmp_path, note="note").put_zarr(
