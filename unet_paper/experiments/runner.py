@@ -43,13 +43,14 @@ ENVIRONMENT = {
 class Job:
     """One run: an experiment of `EXPERIMENTS`, the fold that it holds out, and its seed.
 
-    Whatever has its `name`, `plan`, `make_network` and `run` can be run too; instead of `make_network`, a job may name
-    the `seconds` that it takes.
+    Whatever has its `name`, `plan`, `seconds`, `make_network` and `run` can be run too. `seconds` is the processor time
+    of a run that ends by the clock, which then needs no `make_network`; None for one that ends by its steps.
     """
 
     experiment: str
     fold: int
     seed: int
+    seconds: float | None = None
 
     @property
     def name(self) -> str:
@@ -132,8 +133,8 @@ def estimated_seconds(jobs: Sequence[Job], place: Place) -> list[float]:
     seconds: dict[tuple, float] = {}
     costs = []
     for job in jobs:
-        if (budget := getattr(job, "seconds", None)) is not None:
-            costs.append(budget)
+        if job.seconds is not None:
+            costs.append(job.seconds)
             continue
         config, done = job.plan.config, steps_done(job, place.folder)
         late = min(config.late_steps, config.steps - done)
@@ -207,7 +208,7 @@ def _start(position: int, job: Job, place: Place) -> tuple:
     with _environment(ENVIRONMENT), _ctrl_c_held_back():
         process.start()
     sender.close()  # the other process holds it now: when that ends, the receiver knows
-    total = None if hasattr(job, "seconds") else job.plan.config.steps
+    total = job.plan.config.steps if job.seconds is None else None
     bar = tqdm(total=total, desc=job.name, unit="step", position=position)
     return receiver, (process, job, bar)
 

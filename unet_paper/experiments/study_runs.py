@@ -62,6 +62,7 @@ class StudyJob:
     fold: int
     seed: int
     rates: Mapping[str, float] | None = None
+    seconds: float | None = None  # it ends by its steps
 
     @property
     def name(self) -> str:
