@@ -8,14 +8,9 @@ import torch
 import torch.nn.functional as F
 
 from unet_paper import UNet, predict_scores
-from unet_paper.baselines import FCN, DenseWindows, HypercolumnNet, PaddedUNet, SlidingWindowNet, matched_unet
+from unet_paper.baselines import FCN, DenseWindows, HypercolumnNet, PaddedUNet, SlidingWindowNet
 from unet_paper.baselines.fcn import HEADS, bilinear_upsampling
-from unet_paper.baselines.matching import unet_parameters
 from unet_paper.baselines.sliding_window import WINDOWS, windows_around
-
-
-def parameters(net: torch.nn.Module) -> int:
-    return sum(weight.numel() for weight in net.parameters())
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -102,22 +97,6 @@ class TestHypercolumns:
             (16, 4, 4),
             (32, 2, 2),
         ]
-
-
-class TestSizes:
-    @pytest.mark.parametrize(("width", "depth"), [(4, 4), (5, 3), (3, 2)])
-    def test_parameters_are_counted_as_they_are(self, width, depth):
-        assert unet_parameters(width, depth) == parameters(UNet(base_channels=width, depth=depth))
-        assert unet_parameters(64, 4) == 31_030_658
-
-    @pytest.mark.parametrize("count", [30_000, 220_000, 1_200_000, 31_030_658])
-    def test_the_matched_network_is_within_a_quarter(self, count):
-        found = matched_unet(count)
-        assert abs(unet_parameters(**found) - count) <= 0.25 * count
-
-    def test_what_cannot_be_matched_is_refused(self):
-        with pytest.raises(ValueError, match="no U-Net has within 25 % of 3 parameters; the nearest has"):
-            matched_unet(3)
 
 
 def test_batch_normalisation_stands_behind_every_3x3_convolution():

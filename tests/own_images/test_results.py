@@ -9,7 +9,7 @@ import pytest
 import tifffile
 
 from unet_paper.cli import main
-from unet_paper.own_images.outlines import as_geojson, as_rois, outlines, overlay, table_rows
+from unet_paper.own_images.outlines import as_rois, geojson_lines, outlines, overlay, table_rows
 from unet_paper.own_images.scoring import as_csv, as_table, score_cells
 
 TRUTH = np.zeros((6, 12), int)
@@ -74,7 +74,7 @@ def test_an_outline_encloses_the_pixels_of_its_cell():
 
 
 def test_geojson_is_closed_rings():
-    features = json.loads(as_geojson(TRUTH))["features"]
+    features = json.loads("\n".join(geojson_lines(outlines(TRUTH))))["features"]
     rings = [feature["geometry"]["coordinates"][0] for feature in features]
     assert [feature["properties"]["name"] for feature in features] == ["1", "2"]
     assert all(ring[0] == ring[-1] for ring in rings)

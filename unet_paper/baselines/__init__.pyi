@@ -3,7 +3,6 @@ from . import cascade as cascade
 from . import fcn as fcn
 from . import fitting as fitting
 from . import hypercolumns as hypercolumns
-from . import matching as matching
 from . import padded as padded
 from . import same_size as same_size
 from . import skipless as skipless
@@ -16,7 +15,6 @@ from .fcn import FCN as FCN
 from .fitting import Budget as Budget
 from .fitting import fit as fit
 from .hypercolumns import HypercolumnNet as HypercolumnNet
-from .matching import matched_unet as matched_unet
 from .padded import PaddedUNet as PaddedUNet
 from .padded import padded_twin as padded_twin
 from .skipless import SkiplessUNet as SkiplessUNet

@@ -71,18 +71,20 @@ def as_png(picture: np.ndarray) -> bytes:
     return imagecodecs.png_encode(np.ascontiguousarray(picture))
 
 
-def as_geojson(cells: np.ndarray) -> str:
-    """Return the outlines as GeoJSON that QuPath opens: one detection per cell, positions in px."""
-    return "\n".join(geojson_lines(outlines(cells)))
-
-
 def geojson_lines(found: Iterable[Outline]) -> Iterator[str]:
-    """Give the lines of such a file, one cell each, so that memory holds one."""
+    """Give the lines of a GeoJSON file that QuPath opens: one detection per cell, positions in px.
+
+    Parameters
+    ----------
+    found : iterable of Outline
+        Cells, one at a time: memory holds no more.
+    """
     yield '{"type": "FeatureCollection", "features": ['
     comma = ""
     for cell, points in found:
         ring = [[round(float(x), 2), round(float(y), 2)] for x, y in points]
-        ring.append(ring[0]) if ring[0] != ring[-1] else None
+        if ring[0] != ring[-1]:
+            ring.append(ring[0])
         feature = {
             "type": "Feature",
             "geometry": {"type": "Polygon", "coordinates": [ring]},

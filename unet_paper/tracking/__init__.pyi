@@ -4,7 +4,6 @@ from .challenge_format import mask_name as mask_name
 from .challenge_format import new_folder as new_folder
 from .challenge_format import read_tracks as read_tracks
 from .challenge_format import refuse_overwriting as refuse_overwriting
-from .challenge_format import write_map as write_map
 from .challenge_format import write_mask as write_mask
 from .challenge_format import write_tracks as write_tracks
 from .linking import Tracks as Tracks

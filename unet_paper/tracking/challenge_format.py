@@ -123,11 +123,6 @@ def write_mask(path: Path, labels: np.ndarray) -> None:
     tifffile.imwrite(path, labels.astype(np.uint16), photometric="minisblack", compression="lzw")
 
 
-def write_map(path: Path, probability: np.ndarray) -> None:
-    """Write a probability map (H, W) as float32 TIFF, losslessly compressed."""
-    tifffile.imwrite(path, probability, photometric="minisblack", compression="zlib")
-
-
 def mask_name(number: int, last: int) -> str:
     """Return `mask007.tif`; four digits where the sequence's `last` number needs them: names sort like numbers."""
     return f"mask{number:0{max(3, len(str(last)))}d}.tif"
