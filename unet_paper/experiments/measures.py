@@ -41,6 +41,22 @@ def measure(
 
     Beside each best threshold of the held-out images stands the score at a threshold that the training images settle
     (their maps without any average), which no held-out image had a part in.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        Names task, scale and precision.
+    net : UNet
+        Trained.
+    learn, held_out : Dataset
+        Annotated images at their own size.
+    progress : bool
+        Print the scores as they come.
+
+    Returns
+    -------
+    scores, seconds : dict
+        By the names of `AVERAGES`: what `em_measures` or `cell_measures` returns; and s per image.
     """
     config, is_em = experiment.config, experiment.task == "em"
     how = {"scale": experiment.scale, "precision": config.precision, "standardise": config.standardise_each}
@@ -63,6 +79,20 @@ def em_measures(labels: np.ndarray, probability: np.ndarray, settled: dict[str, 
 
     Beside them: the measures at the thresholds `settled` by other sections, the whole curves over the thresholds, of
     all sections together and of each one, the pixels of mergers and splits, and the Rand error while cells grow.
+
+    Parameters
+    ----------
+    labels : numpy.ndarray
+        (N, H, W) int, 0 membrane, above 0 cell.
+    probability : numpy.ndarray
+        (N, H, W) float in [0, 1], class cell.
+    settled : dict of str to float
+        A threshold of `unet_paper.metrics.THRESHOLDS` for each of `EM_MEASURES`.
+
+    Raises
+    ------
+    ValueError
+        As `unet_paper.metrics.em_scores`.
     """
     scores = em_scores(labels, probability)
     sections = [em_scores(truth, cell) for truth, cell in zip(labels, probability, strict=True)]
@@ -89,6 +119,18 @@ def mistakes(labels: np.ndarray, probability: np.ndarray, threshold: float) -> l
     """Return the pixels that the warping error counts in each section, and how many of them closed rings cost.
 
     A ring is an organelle that the annotators outlined like a cell; see `unet_paper.datasets.closed_rings`.
+
+    Parameters
+    ----------
+    labels, probability : numpy.ndarray
+        (N, H, W), as in `em_measures`.
+    threshold : float
+        Above it a pixel is cell.
+
+    Returns
+    -------
+    list of dict
+        One per section: px of ``"merge"``, ``"split"`` and ``"merge_on_rings"``.
     """
     found = []
     for truth, cell in zip(labels, probability, strict=True):
@@ -100,7 +142,20 @@ def mistakes(labels: np.ndarray, probability: np.ndarray, threshold: float) -> l
 
 
 def settled_threshold(labels: np.ndarray, probability: np.ndarray) -> float:
-    """Return the threshold of `CELL_THRESHOLDS` with the largest SEG; of equal ones that next to 0.5."""
+    """Return the threshold of `CELL_THRESHOLDS` with the largest SEG; of equal ones that next to 0.5.
+
+    Parameters
+    ----------
+    labels : numpy.ndarray
+        (N, H, W) int cells by number, 0 background, -1 not annotated.
+    probability : numpy.ndarray
+        (N, H, W) float in [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If no frame has a cell.
+    """
     by_nearness = sorted(CELL_THRESHOLDS, key=lambda threshold: abs(threshold - 0.5))
     return max(by_nearness, key=lambda threshold: seg(labels, _cells(probability, threshold)))
 
@@ -110,6 +165,18 @@ def cell_measures(labels: np.ndarray, probability: np.ndarray, settled: float) -
 
     All at the paper's threshold of 0.5; SEG and mergers also at the threshold `settled` by other frames, where the
     record keeps the intersection over union of every cell (0: not found), and over all of `CELL_THRESHOLDS`.
+
+    Parameters
+    ----------
+    labels, probability : numpy.ndarray
+        (N, H, W), as in `settled_threshold`.
+    settled : float
+        In [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If no frame has a cell.
     """
     cells, best = _cells(probability, 0.5), _cells(probability, settled)
     cut = np.stack([watershed_instances(frame) for frame in probability])

@@ -47,7 +47,20 @@ def em_mean(records: Sequence[dict], measure: str, *, average: str, at: str = "b
 
 
 def em_sections(record: dict, measure: str, *, average: str) -> dict[int, float]:
-    """Return one measure of every held-out section of a fold, at the threshold that is best for all of them."""
+    """Return one measure of every held-out section of a fold, at the threshold that is best for all of them.
+
+    Parameters
+    ----------
+    record : dict
+        Of one fold.
+    measure, average : str
+        As in `em_mean`.
+
+    Returns
+    -------
+    dict of int to float
+        Number of the section in the stack -> value.
+    """
     score = record["scores"][average]
     at = round(10 * score["threshold"][measure])  # curves have a point every tenth
     values = [section[measure][at] for section in score["sections"]]
@@ -59,6 +72,13 @@ def warping_without_rings(record: dict, *, average: str) -> float:
 
     On a ring, the annotators outlined an organelle like a cell (see `unet_paper.datasets.closed_rings`); a network that
     leaves it white is charged with a merger although no two cells leak into each other.
+
+    Parameters
+    ----------
+    record : dict
+        Of one fold, with ``"mistakes"`` in its scores (written since `unet_paper.experiments.measures` counts them).
+    average : str
+        As in `em_mean`.
     """
     score = record["scores"][average]
     merge, split, on_rings = (sum(s[name] for s in score["mistakes"]) for name in ("merge", "split", "merge_on_rings"))
