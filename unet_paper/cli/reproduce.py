@@ -47,28 +47,20 @@ def run(options: Namespace) -> int:
     if not options.names:
         print(format_list(up.experiments.EXPERIMENTS.values()))
         print(format_studies(up.experiments.study_rows.read_studies()))
+        print(f"\nrivals: {', '.join(up.experiments.RIVALS)}")
         return 0
-    runner, studies = up.experiments.runner, list(up.experiments.STUDIES)
-    rivals, rival_runs = list(up.experiments.RIVALS), up.experiments.rival_runs
-    groups = {"gpu": up.experiments.plan.GPU, "studies": studies, "rivals": rivals}
-    names = [name for given in options.names for name in groups.get(given, (given,))]
-    jobs = runner.jobs_of([name for name in names if name not in studies + rivals], folds=options.fold)
-    chosen, compared = ([name for name in names if name in group] for group in (studies, rivals))
-    repository = up.datasets.folders.repository()
-    if options.output is None and repository is None:
-        raise ValueError("the package is installed without its repository; say where to write: --output DIR")
-    options.output = options.output or repository / "runs"
+    by_kind = sorted_names(options.names)
+    options.output = output_folder(options.output)
     if options.publish:
-        return publish_all(jobs + rival_runs.finished(compared, options.output), chosen, options.output)
+        return publish_all(*by_kind, options)
     up.arrays.check_device(options.device)
     up.atomic.check_writable(options.output)
     options.output.mkdir(parents=True, exist_ok=True)
-    jobs += up.experiments.study_runs.study_jobs(chosen, options.output, folds=options.fold)
-    how = {"seeds": options.seed, "seconds": options.seconds, "patient": options.patient}
-    jobs += rival_runs.rival_jobs(compared, options.output, folds=options.fold, **how)
+    jobs = missing_jobs(*by_kind, options)
     if not jobs:
         print("nothing is missing")
         return 0
+    runner = up.experiments.runner
     place = runner.Place(options.output, options.device, options.data)
     workers = options.workers or (runner.default_workers() if options.device == "cpu" else 1)
     print(format_cost(jobs, runner.estimated_seconds(jobs, place), workers), flush=True)
@@ -80,6 +72,34 @@ def run(options: Namespace) -> int:
     return 1 if failures else 0
 
 
+def sorted_names(given: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
+    """Return which experiments, studies and rivals are meant; the name of a group stands for all of it."""
+    studies, rivals = list(up.experiments.STUDIES), list(up.experiments.RIVALS)
+    groups = {"gpu": up.experiments.plan.GPU, "studies": studies, "rivals": rivals}
+    names = [name for one in given for name in groups.get(one, (one,))]
+    experiments = [name for name in names if name not in (*studies, *rivals)]
+    up.experiments.runner.jobs_of(experiments)  # an unknown name ends here, whatever else was asked for
+    return experiments, [name for name in names if name in studies], [name for name in names if name in rivals]
+
+
+def output_folder(given: Path | None) -> Path:
+    """Return where to write: what was given, else `runs` of the repository."""
+    repository = up.datasets.folders.repository()
+    if given is None and repository is None:
+        raise ValueError("the package is installed without its repository; say where to write: --output DIR")
+    return given or repository / "runs"
+
+
+def missing_jobs(experiments: Sequence[str], studies: Sequence[str], rivals: Sequence[str], options: Namespace) -> list:
+    """Return the runs to do: all of the experiments, and of studies and rivals those without a row or record."""
+    of_rivals = {"seeds": options.seed, "seconds": options.seconds, "patient": options.patient}
+    return [
+        *up.experiments.runner.jobs_of(experiments, folds=options.fold),
+        *up.experiments.study_runs.study_jobs(studies, options.output, folds=options.fold),
+        *up.experiments.rival_runs.rival_jobs(rivals, options.output, folds=options.fold, **of_rivals),
+    ]
+
+
 def stopped(options: Namespace) -> str:
     """Say what is there after Ctrl-C."""
     return (
@@ -87,13 +107,14 @@ def stopped(options: Namespace) -> str:
     )
 
 
-def publish_all(jobs: Sequence, studies: Sequence[str], folder: Path) -> int:
+def publish_all(experiments: Sequence[str], studies: Sequence[str], rivals: Sequence[str], options: Namespace) -> int:
     """Copy the records of finished runs and the rows of studies into the book's data and print what was written."""
     for name in studies:
-        if path := up.experiments.study_runs.publish_rows(name, folder):
+        if path := up.experiments.study_runs.publish_rows(name, options.output):
             print(plain(path))
-    for job in jobs:
-        for path in up.experiments.publish.publish(job.plan, job.fold, seed=job.seed, runs=folder):
+    jobs = up.experiments.runner.jobs_of(experiments, folds=options.fold)
+    for job in [*jobs, *up.experiments.rival_runs.finished(rivals, options.output)]:
+        for path in up.experiments.publish.publish(job.plan, job.fold, seed=job.seed, runs=options.output):
             print(plain(path))
     return 0
 
