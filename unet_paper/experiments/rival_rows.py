@@ -13,9 +13,9 @@ from unet_paper.baselines.cascade import BATCH
 from unet_paper.experiments.record import read_records, run_name
 from unet_paper.experiments.rivals import EQUAL_SIZE, KINDS, RECIPE, RIVALS, SEEDS
 from unet_paper.experiments.study_verdicts import NOT, OPEN, PARTLY, REPRODUCED, Verdict
+from unet_paper.experiments.summary import interval
 
 ERRORS = ("warping_error", "rand_error")
-DRAWS = 2000  # of the bootstrap
 
 
 @dataclass(frozen=True)
@@ -108,9 +108,7 @@ def difference_interval(
         Of the draws.
     """
     difference = np.asarray(first) - np.asarray(second)
-    draws = np.random.default_rng(seed).integers(0, len(difference), (DRAWS, len(difference)))
-    low, high = np.percentile(difference[draws].mean(axis=1), [2.5, 97.5])
-    return float(difference.mean()), float(low), float(high)
+    return float(difference.mean()), *interval(difference, seed=seed)
 
 
 def rival_verdicts(rows: RivalRows) -> dict[str, Verdict]:
