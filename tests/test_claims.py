@@ -142,8 +142,20 @@ def test_the_experiment_with_most_folds_counts_whatever_it_scored(known):
     ("seg", "runs", "expected"), [(0.92, 3, REPRODUCED), (0.92, 2, PARTLY), (0.85, 3, PARTLY), (0.82, 3, NOT)]
 )
 def test_overlap_is_compared_with_the_paper_and_with_the_second_best(known, seg, runs, expected):
-    records = {"u373-narrow": [cell_record(n, seg) for n in range(runs)]}
+    records = {"u373-narrow": [cell_record(n % 2, seg) for n in range(runs)]}
     assert verdict(replace(known, records=records), "C12") == expected
+
+
+def test_only_the_other_sequence_decides_the_overlap_and_blocks_of_time_are_told_beside_it(known):
+    others = [cell_record(2, 0.99), cell_record(3, 0.97), cell_record(4, 1.0), cell_record(5, 1.0)]
+    assert verdict(replace(known, records={"u373-narrow": others}), "C12") == OPEN
+    records = {"u373-narrow": [cell_record(0, 0.8), cell_record(1, 0.8), *others], "u373-best": [cell_record(2, 0.95)]}
+    found = claims.u373(replace(known, records=records))
+    assert (found.verdict, found.runs) == (NOT, 2)
+    assert found.ours == "0.8000 (by direction: 0.8000, 0.8000)"
+    assert found.reason.endswith("tested on the other half (one half only): 0.9500.")
+    found = claims.u373(replace(known, records={"u373-narrow": records["u373-narrow"]}))
+    assert found.reason.endswith("tested on the other half: 0.9800.")
 
 
 def test_the_border_term_must_leave_fewer_mergers(known):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from unet_paper.experiments import summary
+from unet_paper.experiments.plan import CELL_FOLDS
 
 
 def record(fold: int, warping: float, *, settled: float = 1.0) -> dict:
@@ -28,6 +29,13 @@ def test_the_block_of_choice_is_in_no_mean():
     assert summary.em_mean(records, "warping_error", average="none", at="settled") == pytest.approx(1.5)
     with pytest.raises(ValueError, match="no record of a fold that counts"):
         summary.em_mean(records[1:2], "warping_error", average="none")
+
+
+def test_a_protocol_of_the_cells_names_folds_that_are_planned():
+    folds = [fold for of in summary.CELL_PROTOCOLS.values() for fold in of]
+    assert folds == list(range(len(CELL_FOLDS)))
+    records = [{"fold": fold} for fold in (3, 0, 5)]
+    assert summary.of_protocol(records, "blocks of time") == [{"fold": 3}]
 
 
 def test_sections_are_read_at_the_threshold_of_their_fold():

@@ -13,12 +13,19 @@ import numpy as np
 from scipy import stats
 
 CHOICE_FOLD = 2  # sections 12-17: settings are chosen on them, so no mean includes them
+# What a network of cells is tested on, by fold; see `unet_paper.experiments.plan.CELL_FOLDS`.
+CELL_PROTOCOLS = {"the other sequence": (0, 1), "blocks of time": (2, 3), "the last third": (4, 5)}
 RESAMPLES = 9999
 
 
 def counted_folds(records: Sequence[dict]) -> list[dict]:
     """Return the EM records that a mean may include: all but those of the block on which settings are chosen."""
     return [record for record in records if record["fold"] != CHOICE_FOLD]
+
+
+def of_protocol(records: Sequence[dict], protocol: str) -> list[dict]:
+    """Return the records of cells whose fold belongs to one of `CELL_PROTOCOLS`; their means must not be mixed."""
+    return [record for record in records if record["fold"] in CELL_PROTOCOLS[protocol]]
 
 
 def em_mean(records: Sequence[dict], measure: str, *, average: str, at: str = "best") -> float:
