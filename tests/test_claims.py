@@ -175,6 +175,14 @@ def test_a_gpu_record_settles_speed_and_memory(known):
         return replace(known, benchmarks={"gpu_benchmark": {"device": "a GPU", "prediction": times, "memory": rows}})
 
     assert (verdict(known, "C14"), verdict(known, "C16")) == (OPEN, PARTLY)
+
+    def processor(milliseconds):
+        row = {"what": "image of 512 × 512 px, 64 channels", "ours_ms": milliseconds}
+        marks = {"machine": {"cpu": "a CPU", "cores": 2}, "rooms": {"network": {"comparisons": [row]}}}
+        return replace(known, benchmarks={"benchmarks": marks})
+
+    assert [verdict(processor(ms), "C14") for ms in (900, 1100)] == [PARTLY, NOT]
+    assert "2 processor cores: 0.90 s" in claims.speed(processor(900)).ours
     assert (verdict(gpu(0.1, 3e9), "C14"), verdict(gpu(0.1, 3e9), "C16")) == (REPRODUCED, REPRODUCED)
     assert (verdict(gpu(2.0, 9e9), "C14"), verdict(gpu(2.0, 9e9), "C16")) == (NOT, NOT)
 

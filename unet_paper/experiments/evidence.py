@@ -61,8 +61,8 @@ def count() -> dict:
     -------
     dict
         ``convolutions``, ``parameters``; ``sides`` in px from the input to the scores; ``operations`` (FLOP) for one
-        section of 512 px, window by window, all windows at once, and by the U-Net; ``whole_over_tile``: operations of
-        such a section in one tile over those of one tile of 572 px; ``momentum``; ``training_bytes`` of a step.
+        section of 512 px, window by window, all windows at once, and by the U-Net; ``momentum``; ``training_bytes`` of
+        a step.
     """
     with torch.device("meta"):  # shapes are enough to count
         net, n = UNet(), PAPER.tile
@@ -72,7 +72,6 @@ def count() -> dict:
         "parameters": sum(layer.parameters for layer in layers),
         "sides": [side for side, _ in groupby(layer.width for layer in layers)],
         "operations": _operations(net),
-        "whole_over_tile": forward_flop(net, net.legal_size_for(SIDE)) / forward_flop(net, n),
         "momentum": PAPER.momentum,
         "training_bytes": training_bytes(net, n),
     }
