@@ -202,7 +202,7 @@ def test_averages_are_read_for_every_network():
 
 
 def test_an_effect_without_rows_was_not_run_yet():
-    assert told(studies_with([row("base", [0.1])]), "padded") == "not run yet"
+    assert told(studies_with([row("base", [0.1])]), "padded") == "an unknown amount (not run yet)"
     assert told(studies_with([row("base", [0.1]), row("padded", [0.3])]), "padded").startswith("+0.2000")
 
 

@@ -137,9 +137,9 @@ def rows_of(studies: Mapping[str, Rows], change: str, fold: int) -> list[dict]:
 
 
 def told(studies: Mapping[str, Rows], change: str, measure: str = MEASURE, *, fold: int = 1) -> str:
-    """Return an effect with its interval as text; that it was not run yet where no row says more."""
+    """Return an effect with its interval as text; that the amount is unknown where no row says more."""
     found = effects(studies, measure, fold=fold, names=[change])
-    return str(found[0]) if found else "not run yet"
+    return str(found[0]) if found else "an unknown amount (not run yet)"
 
 
 def beside_block(rows: Sequence[Mapping], measure: str = MEASURE) -> list[tuple[float, float]]:
