@@ -10,9 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from unet_paper.experiments import stated
+from unet_paper.experiments.claims_of_scores import (
+    EM_RUNS,
+    circumstances,
+    dic_hela,
+    microscopy,
+    runs_of,
+    spread,
+    three_tasks,
+    u373,
+)
 from unet_paper.experiments.findings import (
     COUNTED,
     LIVE,
@@ -27,21 +35,14 @@ from unet_paper.experiments.findings import (
     Row,
     learned,
 )
-from unet_paper.experiments.record import over_folds
 from unet_paper.experiments.stated import CLAIMS
-from unet_paper.experiments.summary import counted_folds, of_protocol
+from unet_paper.experiments.summary import counted_folds
 
 # The rules. Each is used by one verdict, whose docstring says how.
 SEAM, GAP = 1e-4, 1e-2  # C2: differences in standard deviations of the scores that are rounding, and that are a seam
 FEWER = 10  # C3: times as many operations
 NEAR_ONE = (0.5, 2.0)  # C5: standard deviations that count as about 1
 MOST = 0.9  # C5: share of the maps
-TIMES = 1.1  # C10: an error up to so many times the paper's is reached
-SHORT_OF = 0.01  # C12, C13: a mean overlap so far below the paper's is reached
-
-EM_RUNS = ("em-full", "em-best", "em-small", "em-narrow")  # of those with most folds, the first
-CELL_RUNS = ("full", "best", "half", "small", "narrow")
-OTHER_SEQUENCE = "the other sequence"  # the hard protocol: it decides C12 and C13
 
 
 def scoreboard(evidence: Evidence) -> list[Row]:
@@ -127,7 +128,7 @@ def momentum(evidence: Evidence) -> Finding:
 def gaps(evidence: Evidence) -> Finding:
     """C7: reproduced if the border term leaves fewer mergers in every pair of runs, partly if over all of them."""
     study = _studied(evidence, "C7")
-    pairs = [_of(evidence, name) for name in ("dic-hela-narrow", "dic-hela-no-border")]
+    pairs = [runs_of(evidence, name) for name in ("dic-hela-narrow", "dic-hela-no-border")]
     with_term, without = ({run["fold"]: run["scores"]["none"]["merged"] for run in runs} for runs in pairs)
     folds = sorted(with_term.keys() & without.keys())
     if not folds:
@@ -151,46 +152,9 @@ def dropout(evidence: Evidence) -> Finding:
     return _studied(evidence, "C9")
 
 
-def microscopy(evidence: Evidence) -> Finding:
-    """C10: reproduced if all three errors are at most `TIMES` the paper's, partly if one of them is."""
-    name = em_experiment(evidence)
-    records = counted_folds(_of(evidence, name))
-    if not records:
-        return Finding(OPEN, missing=("em-small-fold*.json",), reason="No run has been recorded.")
-    values = {measure: [run["scores"]["7 rotations"][measure] for run in records] for measure in stated.TABLE_1}
-    times = {measure: np.mean(values[measure]) / paper for measure, paper in stated.TABLE_1.items()}
-    reached = [measure for measure, factor in times.items() if factor <= TIMES]
-    verdict = REPRODUCED if len(reached) == len(times) else PARTLY if reached else NOT
-    digits = {"warping_error": 6, "rand_error": 4, "pixel_error": 4}
-    ours = " / ".join(_spread(values[measure], digits[measure]) for measure in stated.TABLE_1)
-    factors = ", ".join(f"{measure.replace('_', ' ')} {factor:.1f}" for measure, factor in times.items())
-    factors = factors.replace("rand", "Rand")
-    reason = f"In units of the paper's values: {factors}. {_circumstances(records)}{_thickness(records)}"
-    folds = sorted({run["fold"] for run in records})
-    data = f"held-out training sections, {_folds(folds)}; 7 rotations; {name}"
-    absent = {0, 1, 3, 4} - set(folds)
-    missing = tuple(f"em-small-fold{fold}.json" for fold in sorted(absent))
-    return learned(Finding(verdict, ours, (RECORDED,), data, len(records), reason, missing))
-
-
-def em_experiment(evidence: Evidence) -> str:
-    """Return the name of the EM experiment with most folds that count, whatever it scored; of equals, the first."""
-    return max(EM_RUNS, key=lambda run: len({each["fold"] for each in counted_folds(_of(evidence, run))}))
-
-
 def sliding_window(evidence: Evidence) -> Finding:
     """C11: as the comparison with the network of windows says."""
     return _studied(evidence, "C11")
-
-
-def u373(evidence: Evidence) -> Finding:
-    """C12: reproduced if SEG is at most `SHORT_OF` below the paper's, partly if above the second best of 2015."""
-    return _overlap(evidence, "u373")
-
-
-def dic_hela(evidence: Evidence) -> Finding:
-    """C13: as C12."""
-    return _overlap(evidence, "dic-hela")
 
 
 def speed(evidence: Evidence) -> Finding:
@@ -217,15 +181,15 @@ def speed(evidence: Evidence) -> Finding:
 
 def training_time(evidence: Evidence) -> Finding:
     """C15: reproduced if the paper's network, by its own optimiser, trained in at most the paper's hours."""
-    full = _of(evidence, "em-full")
+    full = runs_of(evidence, "em-full")
     if full:
         hours = [run["seconds"]["training"] / 3600 for run in full]
         verdict = REPRODUCED if max(hours) <= stated.HOURS else NOT
         reason = f"On {full[0]['device']}, a later device than the paper's."
-        return learned(Finding(verdict, f"{_spread(hours, 2)} h", (RECORDED,), "EM", len(full), reason))
-    runs = [run for name in EM_RUNS for run in counted_folds(_of(evidence, name))]
+        return learned(Finding(verdict, f"{spread(hours, 2)} h", (RECORDED,), "EM", len(full), reason))
+    runs = [run for name in EM_RUNS for run in counted_folds(runs_of(evidence, name))]
     longest = max(runs, key=lambda run: run["seconds"]["training"], default=None)
-    ours = "–" if longest is None else f"a narrow network: {_circumstances([longest], short=True)}"
+    ours = "–" if longest is None else f"a narrow network: {circumstances([longest], short=True)}"
     reason = "The paper's network has not been trained at full size; narrow ones say nothing about its hours."
     kinds = (RECORDED,) if longest else ()
     return Finding(OPEN, ours, kinds, "EM" if longest else "–", int(bool(longest)), reason, ("em-full-fold4.json",))
@@ -244,28 +208,6 @@ def memory(evidence: Evidence) -> Finding:
     verdict = PARTLY if least <= stated.GIGABYTES else NOT
     reason = "A lower bound: work space and the framework come on top, and no GPU has been measured."
     return Finding(verdict, ours, (COUNTED,), data, 0, reason, ("gpu_benchmark.json",))
-
-
-def three_tasks(evidence: Evidence) -> Finding:
-    """C17: reproduced if each task has runs of one width, scale and recipe; partly if of one architecture only."""
-    runs = {"EM": [run for name in EM_RUNS for run in _of(evidence, name)]}
-    runs |= {task: [run for kind in CELL_RUNS for run in _of(evidence, f"{task}-{kind}")] for task in stated.TABLE_2}
-    absent = [task for task, found in runs.items() if not found]
-    if absent:
-        return Finding(OPEN, missing=tuple(f"a run of {task}" for task in absent), reason="A task has no run.")
-    shapes = {task: {_recipe(run) for run in found} for task, found in runs.items()}
-    common = set.intersection(*shapes.values())
-    widths = {task: sorted({run["base_channels"] for run in found}) for task, found in runs.items()}
-    ours = "; ".join(f"{task}: {' and '.join(map(str, width))} channels" for task, width in widths.items())
-    reason = (
-        "One recipe for all three."
-        if common
-        else "One architecture, from the same class, does all three. But width, size of the images and settings differ "
-        "from task to task; one set of settings for all has not been run."
-    )
-    count = sum(map(len, runs.values()))
-    verdict = REPRODUCED if common else PARTLY
-    return Finding(verdict, ours, (RECORDED,), "EM, PhC-U373, DIC-HeLa", count, reason)
 
 
 JUDGES: tuple[Callable[[Evidence], Finding], ...] = (
@@ -303,40 +245,9 @@ def _with_study(own: Finding, study: Finding) -> Finding:
     )
 
 
-def _overlap(evidence: Evidence, task: str) -> Finding:
-    """Judge the runs that were tested on the other sequence; of the experiments with both directions, the first."""
-    recorded = {kind: of_protocol(_of(evidence, f"{task}-{kind}"), OTHER_SEQUENCE) for kind in CELL_RUNS}
-    kind = max(CELL_RUNS, key=lambda kind: len({run["fold"] for run in recorded[kind]}))
-    records = recorded[kind]
-    if not records:
-        return Finding(OPEN, missing=(f"{task}-best-fold0.json",), reason="No run has been recorded.")
-    seg, paper = over_folds(records, "seg"), stated.TABLE_2[task]
-    beats = seg > stated.SECOND_BEST[task]
-    verdict = REPRODUCED if seg >= paper - SHORT_OF else PARTLY if beats else NOT
-    each = ", ".join(f"{run['scores']['none']['seg']:.4f}" for run in records)
-    reason = (
-        f"{paper - seg:.2f} below the paper, {'above' if beats else 'below'} the second best of 2015. "
-        f"{_circumstances(records)} Trained on one of the two sequences and tested on the other, where the paper "
-        f"learned from both and was tested on secret ones.{_time_blocks(evidence, task)}"
-    )
-    data = f"both public sequences, each segmented by a network of the other one; {task}-{kind}"
-    return learned(Finding(verdict, f"{seg:.4f} (by direction: {each})", (RECORDED,), data, len(records), reason))
-
-
-def _time_blocks(evidence: Evidence, task: str) -> str:
-    """Say what networks reach that learned from both sequences, if they are recorded; the first of the experiments."""
-    recorded = (of_protocol(_of(evidence, f"{task}-{kind}"), "blocks of time") for kind in CELL_RUNS)
-    runs = next(filter(None, recorded), [])
-    if not runs:
-        return ""
-    part = "" if len({run["fold"] for run in runs}) > 1 else " (one half only)"
-    seg = over_folds(runs, "seg")
-    return f" Learning from half of the frames of both and tested on the other half{part}: {seg:.4f}."
-
-
 def _em_weights(evidence: Evidence) -> str:
     """Say what the study of weights on the sections 12-17 found, if both ends of it are recorded."""
-    plain, full = (_of(evidence, f"em-weights-{name}") for name in ("plain", "eq2"))
+    plain, full = (runs_of(evidence, f"em-weights-{name}") for name in ("plain", "eq2"))
     if not (plain and full):
         return ""
     without, with_them = (runs[0]["scores"]["8 symmetries"]["warping_error"] for runs in (plain, full))
@@ -346,42 +257,7 @@ def _em_weights(evidence: Evidence) -> str:
     )
 
 
-def _thickness(records: Sequence[dict]) -> str:
-    v_rand = np.mean([run["scores"]["7 rotations"]["v_rand"] for run in records])
-    return f" The Rand error also counts thick membranes; V_Rand, which thins them, is {v_rand:.3f}."
-
-
-def _circumstances(records: Sequence[dict], *, short: bool = False) -> str:
-    """Say how the runs fall short of the paper's: width, size of the images, hours, device."""
-    first = records[0]
-    hours = np.mean([run["seconds"]["training"] / 3600 for run in records])
-    size = "" if first["scale"] == 1 else f" on images at {first['scale']:g} times their size"
-    what = f"{first['base_channels']} channels{size}, {hours:.1f} h on {first['device']}"
-    return what if short else f"Ours: {what}; the paper: 64 channels, {stated.HOURS:g} h on a GPU."
-
-
 def _recorded_image(benchmarks: Mapping) -> float | None:
     rows = benchmarks.get("rooms", {}).get("network", {}).get("comparisons", [])
     named = "image of 512 × 512 px, 64 channels"
     return next((row["ours_ms"] / 1000 for row in rows if row["what"] == named), None)
-
-
-def _recipe(run: Mapping) -> tuple:
-    """Return what must be equal for two runs to be of one network by one recipe."""
-    settings = {name: value for name, value in run["config"].items() if name not in ("name", "seed", "steps")}
-    return run["base_channels"], run["scale"], tuple(sorted((name, str(value)) for name, value in settings.items()))
-
-
-def _of(evidence: Evidence, name: str) -> list[dict]:
-    return evidence.records.get(name, [])
-
-
-def _spread(values: Sequence[float], digits: int) -> str:
-    mean = f"{np.mean(values):.{digits}f}"
-    return mean if len(values) == 1 else f"{mean} ({min(values):.{digits}f} to {max(values):.{digits}f})"
-
-
-def _folds(folds: Sequence[int]) -> str:
-    if len(folds) == 1:
-        return f"fold {folds[0]}"
-    return f"mean over folds {', '.join(map(str, folds[:-1]))} and {folds[-1]}"
