@@ -1,4 +1,5 @@
 from . import claims as claims
+from . import claims_of_scores as claims_of_scores
 from . import effects as effects
 from . import evidence as evidence
 from . import findings as findings
