@@ -19,7 +19,7 @@ NETWORK = (
     Mutation(
         "the crop of the contracting path's map is shifted by one pixel",
         "unet_paper/model.py",
-        r"(top = \(skip\.shape\[-2\] - upsampled\.shape\[-2\]\) // 2)",
+        r"(top, left = excess_h // 2)",
         r"\1 + 1",
         "tests/test_model.py::test_the_crop_is_centred_and_comes_second",
     ),
