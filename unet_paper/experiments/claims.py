@@ -158,7 +158,7 @@ def sliding_window(evidence: Evidence) -> Finding:
 
 
 def speed(evidence: Evidence) -> Finding:
-    """C14: reproduced if a GPU took less than the paper's second, not if more; a processor alone can only support it."""
+    """C14: reproduced if a GPU took less than the paper's second, not if more; partly if a processor did."""
     gpu = evidence.benchmarks.get("gpu_benchmark") or {}
     times = {way: row["shortest_seconds"] for way, row in gpu.get("prediction", {}).items() if way.startswith("once")}
     if times:
