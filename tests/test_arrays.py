@@ -237,3 +237,9 @@ def test_scalars_of_numpy_become_pythons(value):
 def test_other_types_are_refused(value, kind):
     with pytest.raises(TypeError, match=rf"^n is {value!r} \({type(value).__name__}\); pass "):
         check_scalar(value, kind, name="n")
+
+
+def test_a_single_column_is_resized_like_a_single_row():
+    column = np.arange(12, dtype=np.float32).reshape(1, 6, 2)
+    row = resize_image(column.transpose(0, 2, 1), (1, 3))
+    np.testing.assert_allclose(resize_image(column, (3, 1))[0, :, 0], row[0, 0], rtol=1e-6)

@@ -235,6 +235,10 @@ def scaled_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
 
 def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Resize (C, H, W) float32 to (C, *size): linear interpolation, averaging over what a smaller pixel covers."""
+    if size[1] == 1:  # PyTorch 2.13 repeats rows of a single column
+        part = ((0, size[0]), (0, 1))
+        planes = np.asarray(image, dtype=np.float32)
+        return np.stack([resized_part(plane, (0, 0), plane.shape, size, part) for plane in planes])
     tensor = torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32))[None]  # (1, C, H, W)
     return interpolate(tensor, size=size, mode="bilinear", antialias=True)[0].numpy()
 
