@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from benchmarks.comparison import Comparison, medians
 from unet_paper.datasets import Dataset, em_sections, synthetic_em
@@ -53,6 +53,7 @@ def measure(*, quick: bool = False, rounds: int = 5, network: str | os.PathLike 
         compare_whole_image(wide, 32 if quick else SIDE, rounds=rounds),
         compare_training_step(wide, tile, rounds=rounds),
         compare_training_step(narrow, tile, rounds=rounds),
+        compare_crops(narrow, tile, rounds=rounds),
     ]
     capability = torch.backends.cpu.get_cpu_capability()
     return {"cpu_capability": capability, "agreement": agreement, "comparisons": [row.as_row() for row in rows]}
@@ -113,6 +114,32 @@ def compare_training_step(base_channels: int, tile: int, *, rounds: int) -> Comp
     return Comparison(
         what=f"training step, {base_channels} channels",
         other=OTHER,
+        how=described(tile),
+        ours_ms=times["ours"],
+        other_ms=times["other"],
+    )
+
+
+class SlicedCrop(nn.Module):
+    """`unet_paper.model.CropAndConcatenate` as most people write it: with a slice."""
+
+    def forward(self, upsampled: Tensor, skip: Tensor) -> Tensor:
+        """(B, C1, h, w) and (B, C2, H, W) -> (B, C1 + C2, h, w)."""
+        (height, width), sides = upsampled.shape[-2:], skip.shape[-2:]
+        top, left = (sides[0] - height) // 2, (sides[1] - width) // 2
+        return torch.cat([upsampled, skip[..., top : top + height, left : left + width]], dim=1)
+
+
+def compare_crops(base_channels: int, tile: int, *, rounds: int) -> Comparison:
+    """Time one training step in bfloat16 with channels last: crops by negative padding, and crops by slices."""
+    ours, sliced = (seeded_network(base_channels).to(memory_format=torch.channels_last) for _ in range(2))
+    sliced.concatenate = SlicedCrop()
+    image = seeded_image(tile)
+    tasks = {name: training_step(net, image, "bfloat16") for name, net in {"ours": ours, "other": sliced}.items()}
+    times = medians(tasks, rounds=rounds)
+    return Comparison(
+        what=f"crops in a training step, {base_channels} channels",
+        other="crops by slices",
         how=described(tile),
         ours_ms=times["ours"],
         other_ms=times["other"],

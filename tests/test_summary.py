@@ -31,11 +31,11 @@ def test_the_block_of_choice_is_in_no_mean():
         summary.em_mean(records[1:2], "warping_error", average="none")
 
 
-def test_a_protocol_of_the_cells_names_folds_that_are_planned():
-    folds = [fold for of in summary.CELL_PROTOCOLS.values() for fold in of]
-    assert folds == list(range(len(CELL_FOLDS)))
+def test_every_fold_of_the_cells_belongs_to_one_protocol():
+    folds = (*summary.OTHER_SEQUENCE, *summary.TIME_BLOCKS, *summary.WITHIN_ONE)
+    assert folds == tuple(range(len(CELL_FOLDS)))
     records = [{"fold": fold} for fold in (3, 0, 5)]
-    assert summary.of_protocol(records, "blocks of time") == [{"fold": 3}]
+    assert summary.in_folds(records, summary.TIME_BLOCKS) == [{"fold": 3}]
 
 
 def test_sections_are_read_at_the_threshold_of_their_fold():

@@ -55,8 +55,8 @@ class CropAndConcatenate(nn.Module):
         """(B, C1, h, w) and (B, C2, H, W), H >= h -> (B, C1 + C2, h, w), upsampled channels first."""
         excess_h, excess_w = skip.shape[-2] - upsampled.shape[-2], skip.shape[-1] - upsampled.shape[-1]
         top, left = excess_h // 2, excess_w // 2
-        # Negative padding crops. The gradient of a slice would forget that channels come last: steps of a training
-        # take 1.4 times as long then.
+        # Negative padding crops. The gradient of a slice would forget that channels come last, and slow down all that
+        # comes behind it on the way back; `benchmarks/network.py` says by how much.
         centre = pad(skip, (-left, left - excess_w, -top, top - excess_h))
         return torch.cat([upsampled, centre], dim=1)
 

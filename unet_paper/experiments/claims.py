@@ -13,10 +13,9 @@ from dataclasses import replace
 from unet_paper.experiments import stated
 from unet_paper.experiments.claims_of_scores import (
     EM_RUNS,
-    circumstances,
     dic_hela,
     microscopy,
-    runs_of,
+    shortfall,
     spread,
     three_tasks,
     u373,
@@ -128,7 +127,7 @@ def momentum(evidence: Evidence) -> Finding:
 def gaps(evidence: Evidence) -> Finding:
     """C7: reproduced if the border term leaves fewer mergers in every pair of runs, partly if over all of them."""
     study = _studied(evidence, "C7")
-    pairs = [runs_of(evidence, name) for name in ("dic-hela-narrow", "dic-hela-no-border")]
+    pairs = [evidence.runs(name) for name in ("dic-hela-narrow", "dic-hela-no-border")]
     with_term, without = ({run["fold"]: run["scores"]["none"]["merged"] for run in runs} for runs in pairs)
     folds = sorted(with_term.keys() & without.keys())
     if not folds:
@@ -181,15 +180,15 @@ def speed(evidence: Evidence) -> Finding:
 
 def training_time(evidence: Evidence) -> Finding:
     """C15: reproduced if the paper's network, by its own optimiser, trained in at most the paper's hours."""
-    full = runs_of(evidence, "em-full")
+    full = evidence.runs("em-full")
     if full:
         hours = [run["seconds"]["training"] / 3600 for run in full]
         verdict = REPRODUCED if max(hours) <= stated.HOURS else NOT
         reason = f"On {full[0]['device']}, a later device than the paper's."
         return learned(Finding(verdict, f"{spread(hours, 2)} h", (RECORDED,), "EM", len(full), reason))
-    runs = [run for name in EM_RUNS for run in counted_folds(runs_of(evidence, name))]
+    runs = [run for name in EM_RUNS for run in counted_folds(evidence.runs(name))]
     longest = max(runs, key=lambda run: run["seconds"]["training"], default=None)
-    ours = "–" if longest is None else f"a narrow network: {circumstances([longest], short=True)}"
+    ours = "–" if longest is None else f"a narrow network: {shortfall([longest], short=True)}"
     reason = "The paper's network has not been trained at full size; narrow ones say nothing about its hours."
     kinds = (RECORDED,) if longest else ()
     return Finding(OPEN, ours, kinds, "EM" if longest else "–", int(bool(longest)), reason, ("em-full-fold4.json",))
@@ -247,7 +246,7 @@ def _with_study(own: Finding, study: Finding) -> Finding:
 
 def _em_weights(evidence: Evidence) -> str:
     """Say what the study of weights on the sections 12-17 found, if both ends of it are recorded."""
-    plain, full = (runs_of(evidence, f"em-weights-{name}") for name in ("plain", "eq2"))
+    plain, full = (evidence.runs(f"em-weights-{name}") for name in ("plain", "eq2"))
     if not (plain and full):
         return ""
     without, with_them = (runs[0]["scores"]["8 symmetries"]["warping_error"] for runs in (plain, full))

@@ -9,7 +9,7 @@ import numpy as np
 from unet_paper.experiments import stated
 from unet_paper.experiments.findings import NOT, OPEN, PARTLY, RECORDED, REPRODUCED, Evidence, Finding, learned
 from unet_paper.experiments.record import over_folds
-from unet_paper.experiments.summary import counted_folds, of_protocol
+from unet_paper.experiments.summary import OTHER_SEQUENCE, TIME_BLOCKS, counted_folds, in_folds
 
 # The rules. Each is used by one verdict, whose docstring says how.
 TIMES = 1.1  # C10: an error up to so many times the paper's is reached
@@ -18,13 +18,12 @@ SHORT_OF = 0.01  # C12, C13: a mean overlap so far below the paper's is reached
 EM_RUNS = ("em-full", "em-best", "em-small", "em-narrow")  # of those with most folds, the first
 CELL_RUNS = ("full", "best", "half", "small", "narrow")
 THREE_TASKS = "EM, PhC-U373, DIC-HeLa"
-OTHER_SEQUENCE = "the other sequence"  # the hard protocol: it decides C12 and C13
 
 
 def microscopy(evidence: Evidence) -> Finding:
     """C10: reproduced if all three errors are at most `TIMES` the paper's, partly if one of them is."""
     name = em_experiment(evidence)
-    records = counted_folds(runs_of(evidence, name))
+    records = counted_folds(evidence.runs(name))
     if not records:
         return Finding(OPEN, missing=("em-small-fold*.json",), reason="No run has been recorded.")
     values = {measure: [run["scores"]["7 rotations"][measure] for run in records] for measure in stated.TABLE_1}
@@ -35,7 +34,7 @@ def microscopy(evidence: Evidence) -> Finding:
     ours = " / ".join(spread(values[measure], digits[measure]) for measure in stated.TABLE_1)
     factors = ", ".join(f"{measure.replace('_', ' ')} {factor:.1f}" for measure, factor in times.items())
     factors = factors.replace("rand", "Rand")
-    reason = f"In units of the paper's values: {factors}. {circumstances(records)}{_thickness(records)}"
+    reason = f"In units of the paper's values: {factors}. {shortfall(records)}{_thickness(records)}"
     folds = sorted({run["fold"] for run in records})
     data = f"held-out training sections, {_folds(folds)}; 7 rotations; {name}"
     absent = {0, 1, 3, 4} - set(folds)
@@ -45,7 +44,7 @@ def microscopy(evidence: Evidence) -> Finding:
 
 def em_experiment(evidence: Evidence) -> str:
     """Return the name of the EM experiment with most folds that count, whatever it scored; of equals, the first."""
-    return max(EM_RUNS, key=lambda run: len({each["fold"] for each in counted_folds(runs_of(evidence, run))}))
+    return max(EM_RUNS, key=lambda run: len({each["fold"] for each in counted_folds(evidence.runs(run))}))
 
 
 def u373(evidence: Evidence) -> Finding:
@@ -60,10 +59,10 @@ def dic_hela(evidence: Evidence) -> Finding:
 
 def three_tasks(evidence: Evidence) -> Finding:
     """C17: reproduced if one recipe beats the second best on each task; partly if one architecture does the tasks."""
-    runs = {"EM": [run for name in (*EM_RUNS, "em-faithful") for run in counted_folds(runs_of(evidence, name))]}
+    runs = {"EM": [run for name in (*EM_RUNS, "em-faithful") for run in counted_folds(evidence.runs(name))]}
     for task in stated.TABLE_2:
-        found = [run for kind in (*CELL_RUNS, "faithful") for run in runs_of(evidence, f"{task}-{kind}")]
-        runs[task] = of_protocol(found, OTHER_SEQUENCE)
+        found = [run for kind in (*CELL_RUNS, "faithful") for run in evidence.runs(f"{task}-{kind}")]
+        runs[task] = in_folds(found, OTHER_SEQUENCE)
     absent = [task for task, found in runs.items() if not found]
     if absent:
         return Finding(OPEN, missing=tuple(f"a run of {task}" for task in absent), reason="A task has no run.")
@@ -80,12 +79,7 @@ def three_tasks(evidence: Evidence) -> Finding:
     return Finding(PARTLY, ours, (RECORDED,), THREE_TASKS, sum(map(len, runs.values())), reason, missing)
 
 
-def runs_of(evidence: Evidence, name: str) -> list[dict]:
-    """Return the records of an experiment, all folds and seeds; empty if there is none."""
-    return evidence.records.get(name, [])
-
-
-def circumstances(records: Sequence[dict], *, short: bool = False) -> str:
+def shortfall(records: Sequence[dict], *, short: bool = False) -> str:
     """Say how the runs fall short of the paper's: width, size of the images, hours, device."""
     first = records[0]
     hours = np.mean([run["seconds"]["training"] / 3600 for run in records])
@@ -115,7 +109,7 @@ def _one_recipe(runs: Mapping[str, Sequence[dict]]) -> Finding:
 
 def _overlap(evidence: Evidence, task: str) -> Finding:
     """Judge the runs that were tested on the other sequence; of the experiments with both directions, the first."""
-    recorded = {kind: of_protocol(runs_of(evidence, f"{task}-{kind}"), OTHER_SEQUENCE) for kind in CELL_RUNS}
+    recorded = {kind: in_folds(evidence.runs(f"{task}-{kind}"), OTHER_SEQUENCE) for kind in CELL_RUNS}
     kind = max(CELL_RUNS, key=lambda kind: len({run["fold"] for run in recorded[kind]}))
     records = recorded[kind]
     if not records:
@@ -126,7 +120,7 @@ def _overlap(evidence: Evidence, task: str) -> Finding:
     each = ", ".join(f"{run['scores']['none']['seg']:.4f}" for run in records)
     reason = (
         f"{paper - seg:.2f} below the paper, {'above' if beats else 'below'} the second best of 2015. "
-        f"{circumstances(records)} Trained on one of the two sequences and tested on the other, where the paper "
+        f"{shortfall(records)} Trained on one of the two sequences and tested on the other, where the paper "
         f"learned from both and was tested on secret ones.{_time_blocks(evidence, task)}"
     )
     data = f"both public sequences, each segmented by a network of the other one; {task}-{kind}"
@@ -135,7 +129,7 @@ def _overlap(evidence: Evidence, task: str) -> Finding:
 
 def _time_blocks(evidence: Evidence, task: str) -> str:
     """Say what networks reach that learned from both sequences, if they are recorded; the first of the experiments."""
-    recorded = (of_protocol(runs_of(evidence, f"{task}-{kind}"), "blocks of time") for kind in CELL_RUNS)
+    recorded = (in_folds(evidence.runs(f"{task}-{kind}"), TIME_BLOCKS) for kind in CELL_RUNS)
     runs = next(filter(None, recorded), [])
     if not runs:
         return ""

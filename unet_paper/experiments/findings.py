@@ -75,6 +75,10 @@ class Evidence:
     benchmarks: Mapping[str, dict] = field(default_factory=dict)
     studies: Mapping[str, Finding] = field(default_factory=dict)
 
+    def runs(self, experiment: str) -> list[dict]:
+        """Return the records of an experiment, all folds and seeds; empty if there is none."""
+        return self.records.get(experiment, [])
+
 
 def learned(finding: Finding) -> Finding:
     """Return a finding about learning as few runs allow it: "reproduced" needs `ENOUGH_RUNS`, less is "partly"."""

@@ -13,8 +13,9 @@ import numpy as np
 from scipy import stats
 
 CHOICE_FOLD = 2  # sections 12-17: settings are chosen on them, so no mean includes them
-# What a network of cells is tested on, by fold; see `unet_paper.experiments.plan.CELL_FOLDS`.
-CELL_PROTOCOLS = {"the other sequence": (0, 1), "blocks of time": (2, 3), "the last third": (4, 5)}
+# What networks of cells are tested on, as folds of `unet_paper.experiments.plan.CELL_FOLDS`. The other sequence is the
+# hard protocol; what lies within one sequence chooses settings for the network that learns from the whole of it.
+OTHER_SEQUENCE, TIME_BLOCKS, WITHIN_ONE = (0, 1), (2, 3), (4, 5)
 RESAMPLES = 9999
 
 
@@ -23,9 +24,9 @@ def counted_folds(records: Sequence[dict]) -> list[dict]:
     return [record for record in records if record["fold"] != CHOICE_FOLD]
 
 
-def of_protocol(records: Sequence[dict], protocol: str) -> list[dict]:
-    """Return the records of cells whose fold belongs to one of `CELL_PROTOCOLS`; their means must not be mixed."""
-    return [record for record in records if record["fold"] in CELL_PROTOCOLS[protocol]]
+def in_folds(records: Sequence[dict], folds: Sequence[int]) -> list[dict]:
+    """Return the records whose fold is one of `folds`, such as `OTHER_SEQUENCE`: no mean may mix protocols."""
+    return [record for record in records if record["fold"] in folds]
 
 
 def em_mean(records: Sequence[dict], measure: str, *, average: str, at: str = "best") -> float:

@@ -12,6 +12,7 @@ from unet_paper.experiments.effects import Effect
 from unet_paper.figures.style import COLOURS, ORDER, TEXT_WIDTH, WIDTH, panels, show_image
 
 _EMPTY = "no run recorded yet"
+_LINEAR = 0.02  # up to here the axis of effects is linear, beyond it logarithmic
 
 
 def plot_effects(effects: Sequence[Effect], *, measure: str) -> mpl.figure.Figure:
@@ -33,6 +34,8 @@ def plot_effects(effects: Sequence[Effect], *, measure: str) -> mpl.figure.Figur
         axes.plot(effect.difference, place, "o", color=colour, markerfacecolor="white" if alone else colour)
     axes.set_yticks(range(len(effects)), [effect.change for effect in reversed(effects)])
     axes.set(xlabel=f"change of {measure} (above 0: does harm)", ylim=(-0.7, max(len(effects), 1) - 0.3))
+    axes.set_xscale("symlog", linthresh=_LINEAR)  # one change that breaks everything must not hide the others
+    axes.xaxis.set_major_formatter("{x:g}")
     _say_if_empty(axes, effects)
     return figure
 
