@@ -26,6 +26,7 @@ def plot_effects(effects: Sequence[Effect], *, measure: str) -> mpl.figure.Figur
         What the error is called.
     """
     figure, axes = plt.subplots(figsize=(TEXT_WIDTH, 1.3 + 0.27 * max(len(effects), 2)))
+    axes.set_xscale("symlog", linthresh=_LINEAR)  # one change that breaks everything must not hide the others
     axes.axvline(0, color=COLOURS["quiet"], linewidth=1)
     for place, effect in enumerate(reversed(effects)):
         colour = COLOURS["error" if effect.is_harm else "result" if effect.is_gain else "image"]
@@ -34,7 +35,6 @@ def plot_effects(effects: Sequence[Effect], *, measure: str) -> mpl.figure.Figur
         axes.plot(effect.difference, place, "o", color=colour, markerfacecolor="white" if alone else colour)
     axes.set_yticks(range(len(effects)), [effect.change for effect in reversed(effects)])
     axes.set(xlabel=f"change of {measure} (above 0: does harm)", ylim=(-0.7, max(len(effects), 1) - 0.3))
-    axes.set_xscale("symlog", linthresh=_LINEAR)  # one change that breaks everything must not hide the others
     axes.xaxis.set_major_formatter("{x:g}")
     _say_if_empty(axes, effects)
     return figure
