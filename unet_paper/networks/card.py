@@ -28,6 +28,11 @@ LONG_EM_LOOKS = (
     "The rest of the recipe (Adam and its rate, tile, steps before width) had been tried on the sections 18-23 and "
     "24-29 before, so fold 3 and fold 4 took part in choosing it; folds 0 and 1 had not been scored."
 )
+BEST_CELL_LOOKS = (
+    "Size of the frames, rotation, threshold and averaging were chosen within the sequences: trained on the first two "
+    "thirds of the annotated frames, scored on the last (records *-half-size*, *-full-size*). Both sequences did, "
+    "so the test sequence of either direction took part; and scores of earlier networks on it were known (*-narrow)."
+)
 # What had been scored on held-out images before an experiment was run: its scores are to be read with that in mind.
 EARLIER_LOOKS = {
     "em-narrow": (
@@ -37,6 +42,8 @@ EARLIER_LOOKS = {
     ),
     "em-small": LONG_EM_LOOKS,
     "em-best": LONG_EM_LOOKS,
+    "u373-best": BEST_CELL_LOOKS,
+    "dic-hela-best": BEST_CELL_LOOKS,
     "u373-narrow": (
         "The settings are a selection on the test sequence. Training without w_c was settled within sequence 01, on "
         "which fold 1 is tested. By then a pilot with w_c had been scored on fold 0 (SEG 0.68); afterwards a setting "
