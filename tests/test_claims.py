@@ -158,6 +158,16 @@ def test_only_the_other_sequence_decides_the_overlap_and_blocks_of_time_are_told
     assert found.reason.endswith("tested on the other half: 0.9800.")
 
 
+def test_overlap_is_read_in_the_way_that_was_settled_before_the_run(known):
+    best = [cell_record(0, 0.5), cell_record(1, 0.5)]
+    for run, seg in zip(best, (0.91, 0.93), strict=True):
+        run["scored"] = ["8 symmetries", "seg_settled"]
+        run["scores"]["8 symmetries"] = {"seg": 0.7, "seg_settled": seg, "reference_cells": 100}
+    found = claims.u373(replace(known, records={"u373-best": best, "u373-narrow": [cell_record(0, 0.8)]}))
+    assert (found.verdict, found.ours) == (PARTLY, "0.9200 (by direction: 0.9100, 0.9300)")
+    assert "Averaged over 8 symmetries, the threshold that the training frames settle." in found.reason
+
+
 def test_the_border_term_must_leave_fewer_mergers(known):
     pairs = {
         "dic-hela-narrow": [cell_record(0, 0.6, 5), cell_record(1, 0.6, 9)],

@@ -50,6 +50,19 @@ def test_pixels_on_rings_leave_the_warping_error():
     assert summary.warping_without_rings(spotless, average="none") == 0
 
 
+def test_overlap_weighs_cells_and_refuses_to_mix_ways_of_scoring():
+    def scored(seg: float, settled: float, cells: int, **how) -> dict:
+        score = {"seg": seg, "seg_settled": settled, "reference_cells": cells}
+        return {"scores": {"none": score, "8 symmetries": score}} | how
+
+    way = {"scored": ["8 symmetries", "seg_settled"]}
+    runs = [scored(0.5, 0.6, 1), scored(0.9, 1.0, 3)]
+    assert summary.cell_overlap(runs) == pytest.approx(0.8)
+    assert summary.cell_overlap([run | way for run in runs]) == pytest.approx(0.9)
+    with pytest.raises(ValueError, match="scored in different ways: 8 symmetries / seg_settled, none / seg"):
+        summary.cell_overlap([runs[0], runs[1] | way])
+
+
 def test_an_interval_holds_the_mean_and_narrows_with_more_values():
     values = np.random.default_rng(0).normal(5.0, 1.0, 400)
     (low, high), (wide_low, wide_high) = summary.interval(values), summary.interval(values[:20])

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
+from unet_paper.experiments.record import over_folds
+
 CHOICE_FOLD = 2  # sections 12-17: settings are chosen on them, so no mean includes them
 # What networks of cells are tested on, as folds of `unet_paper.experiments.plan.CELL_FOLDS`. The other sequence is the
 # hard protocol; what lies within one sequence chooses settings for the network that learns from the whole of it.
@@ -73,6 +75,27 @@ def em_sections(record: dict, measure: str, *, average: str) -> dict[int, float]
     at = round(10 * score["threshold"][measure])  # curves have a point every tenth
     values = [section[measure][at] for section in score["sections"]]
     return dict(zip(record["tested_on"]["frames"], values, strict=True))
+
+
+def cell_overlap(records: Sequence[dict]) -> float:
+    """Return SEG of runs of one experiment in the way that it is scored, a mean over all annotated cells.
+
+    Parameters
+    ----------
+    records : sequence of dict
+        At least one. What ``"scored"`` names in them, averaging and measure (see `unet_paper.experiments.Experiment`),
+        was settled before the run; records without it are scored as the paper does, once and at 0.5.
+
+    Raises
+    ------
+    ValueError
+        If there is no record, or they are scored in different ways.
+    """
+    ways = {tuple(record.get("scored", ("none", "seg"))) for record in records}
+    if len(ways) > 1:
+        raise ValueError(f"records are scored in different ways: {', '.join(map(' / '.join, sorted(ways)))}")
+    average, measure = ways.pop() if ways else ("none", "seg")
+    return over_folds(list(records), measure, average=average)
 
 
 def warping_without_rings(record: dict, *, average: str) -> float:
