@@ -43,6 +43,7 @@ def place(monkeypatch, tmp_path):
 def test_every_fold_and_every_seed_is_a_run(place):
     assert [(job.fold, job.seed) for job in jobs_of(["tiny"])] == [(0, 0), (1, 0), (1, 7)]
     assert [job.name for job in jobs_of(["tiny"], folds=[1])] == ["tiny-fold1", "tiny-fold1-seed7"]
+    assert [job.name for job in jobs_of(["tiny"], folds=[1], seeds=[7])] == ["tiny-fold1-seed7"]
     with pytest.raises(ValueError, match="no experiment called huge"):
         jobs_of(["tiny", "huge"])
 

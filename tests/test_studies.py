@@ -213,6 +213,7 @@ def test_runs_wait_for_their_rate_and_those_with_a_row_are_not_run_again(tmp_pat
     assert study_jobs(["study-optimisers"], tmp_path) == []
     add_rows(rows_path("study-base", tmp_path), [row("base", seed=0)])
     assert [job.seed for job in study_jobs(["study-base"], tmp_path)] == [1, 2]
+    assert [job.seed for job in study_jobs(["study-base"], tmp_path, seeds=[2])] == [2]
     (tmp_path / "published").mkdir()
     publish_rows("study-base", tmp_path)
     (tmp_path / "study-base.json").unlink()

@@ -27,7 +27,7 @@ def add_parser(subparsers) -> None:
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=NAMES)
     parser.add_argument("--fold", type=int, action="append", help="only this fold (may be given more than once)")
-    parser.add_argument("--seed", type=int, action="append", help="of rivals, only this seed (default: all planned)")
+    parser.add_argument("--seed", type=int, action="append", help="only this seed (default: all that are planned)")
     parser.add_argument("--seconds", type=float, help="of rivals, processor time of each training (default: 1200)")
     patient = "of rivals, end a run when the sections 12-17 stop improving; --seconds is a cap then"
     parser.add_argument("--patient", action="store_true", help=patient)
@@ -92,11 +92,12 @@ def output_folder(given: Path | None) -> Path:
 
 def missing_jobs(experiments: Sequence[str], studies: Sequence[str], rivals: Sequence[str], options: Namespace) -> list:
     """Return the runs to do: all of the experiments, and of studies and rivals those without a row or record."""
-    of_rivals = {"seeds": options.seed, "seconds": options.seconds, "patient": options.patient}
+    only = {"folds": options.fold, "seeds": options.seed}
+    of_rivals = {"seconds": options.seconds, "patient": options.patient}
     return [
-        *up.experiments.runner.jobs_of(experiments, folds=options.fold),
-        *up.experiments.study_runs.study_jobs(studies, options.output, folds=options.fold),
-        *up.experiments.rival_runs.rival_jobs(rivals, options.output, folds=options.fold, **of_rivals),
+        *up.experiments.runner.jobs_of(experiments, **only),
+        *up.experiments.study_runs.study_jobs(studies, options.output, **only),
+        *up.experiments.rival_runs.rival_jobs(rivals, options.output, **only, **of_rivals),
     ]
 
 
@@ -112,7 +113,7 @@ def publish_all(experiments: Sequence[str], studies: Sequence[str], rivals: Sequ
     for name in studies:
         if path := up.experiments.study_runs.publish_rows(name, options.output):
             print(plain(path))
-    jobs = up.experiments.runner.jobs_of(experiments, folds=options.fold)
+    jobs = up.experiments.runner.jobs_of(experiments, folds=options.fold, seeds=options.seed)
     for job in [*jobs, *up.experiments.rival_runs.finished(rivals, options.output)]:
         for path in up.experiments.publish.publish(job.plan, job.fold, seed=job.seed, runs=options.output):
             print(plain(path))

@@ -90,7 +90,9 @@ class Place:
     root: Path | None = None
 
 
-def jobs_of(names: Sequence[str], *, folds: Sequence[int] | None = None) -> list[Job]:
+def jobs_of(
+    names: Sequence[str], *, folds: Sequence[int] | None = None, seeds: Sequence[int] | None = None
+) -> list[Job]:
     """Return the runs of experiments, every fold and every seed that the plan names.
 
     Parameters
@@ -99,6 +101,8 @@ def jobs_of(names: Sequence[str], *, folds: Sequence[int] | None = None) -> list
         Of `EXPERIMENTS`.
     folds : sequence of int, optional
         Only these; by default all of the plan.
+    seeds : sequence of int, optional
+        These instead of those that the plan names for a fold.
 
     Raises
     ------
@@ -112,7 +116,7 @@ def jobs_of(names: Sequence[str], *, folds: Sequence[int] | None = None) -> list
         Job(plan.name, fold, seed)
         for plan in plans
         for fold in (plan.folds if folds is None else folds)
-        for seed in plan.seeds_of(fold)
+        for seed in (plan.seeds_of(fold) if seeds is None else seeds)
     ]
 
 

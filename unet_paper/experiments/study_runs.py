@@ -97,7 +97,9 @@ class StudyJob:
             checkpoint.unlink()
 
 
-def study_jobs(names: Sequence[str], folder: Path, *, folds: Sequence[int] | None = None) -> list[StudyJob]:
+def study_jobs(
+    names: Sequence[str], folder: Path, *, folds: Sequence[int] | None = None, seeds: Sequence[int] | None = None
+) -> list[StudyJob]:
     """Return the runs of studies that have no row yet, neither in `folder` nor in `data/results`; important ones first.
 
     Runs whose learning rate has not been chosen yet are left out; they come when the rows of `study-rates` are there.
@@ -108,7 +110,7 @@ def study_jobs(names: Sequence[str], folder: Path, *, folds: Sequence[int] | Non
     if "study-largest" in names:
         there = {(row["change"], row["fold"], row["seed"]) for row in found["study-largest"].usable}
         runs += [run for run in second_block(found) if run[1:] not in there]
-    runs = [run for run in runs if folds is None or run.fold in folds]
+    runs = [run for run in runs if (folds is None or run.fold in folds) and (seeds is None or run.seed in seeds)]
     possible = [run for run in runs if CHANGES[run.change].recipe(rates) is not None]
     return [StudyJob(*run, rates) for run in sorted(possible, key=lambda run: CHANGES[run.change].first)]
 
