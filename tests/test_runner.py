@@ -14,7 +14,7 @@ import pytest
 from tests.training.tiny import CONFIG
 from unet_paper.atomic import alone
 from unet_paper.cli import main
-from unet_paper.cli.reproduce import format_cost
+from unet_paper.cli.reproduce import format_cost, format_list
 from unet_paper.datasets import synthetic_em
 from unet_paper.experiments import Experiment, plan, runner
 from unet_paper.experiments.runner import ENVIRONMENT, Job, Place, estimated_seconds, jobs_of, run_side_by_side
@@ -98,6 +98,12 @@ def test_the_cost_of_all_runs_is_that_of_the_longest_or_their_share():
     jobs = [Job("tiny", 0, 0), Job("tiny", 1, 0), Job("tiny", 1, 7)]
     assert "about 60 min" in format_cost(jobs, [3600, 60, 60], 2)
     assert "about 90 min" in format_cost(jobs, [3600, 3600, 3600], 2)
+
+
+def test_the_list_says_which_folds_are_recorded():
+    head, narrow, full = format_list([plan.EXPERIMENTS["u373-narrow"], plan.EXPERIMENTS["em-full"]]).splitlines()
+    assert narrow.split() == ["u373-narrow", "16", "3000", "0.5", "0", "1", "0", "1"]
+    assert full[head.index("folds") :].split() == ["4", "0", "1", "2", "3", "none"]
 
 
 def test_processes_start_with_one_thread_and_this_one_keeps_its_own(monkeypatch):

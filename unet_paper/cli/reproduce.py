@@ -122,18 +122,23 @@ def publish_all(experiments: Sequence[str], studies: Sequence[str], rivals: Sequ
 
 def format_cost(jobs: Sequence, seconds: Sequence[float], workers: int) -> str:
     """Return one line per run with the minutes of training left, and what all take side by side."""
-    lines = [f"{job.name:30}{cost / 60:8.1f} min of training left" for job, cost in zip(jobs, seconds, strict=True)]
+    width = max(len(job.name) for job in jobs)
+    lines = [
+        f"{job.name:{width}}{cost / 60:8.1f} min of training left" for job, cost in zip(jobs, seconds, strict=True)
+    ]
     total = max(sum(seconds) / workers, max(seconds))
     return "\n".join([*lines, f"all, {workers} at a time, on idle cores: about {total / 60:.0f} min, then the scores"])
 
 
 def format_list(experiments: Sequence) -> str:
-    """Return one line per experiment: name, channels, steps, scale, folds."""
-    lines = [f"{'name':22}{'channels':>9}{'steps':>8}{'scale':>7}  folds"]
+    """Return one line per experiment: name, channels, steps, scale, folds of the plan, and those the book has."""
+    width = max(len(experiment.name) for experiment in experiments)
+    lines = [f"{'name':{width}}{'channels':>9}{'steps':>8}{'scale':>7}  {'folds':10}  recorded"]
     for experiment in experiments:
         folds = " ".join(map(str, experiment.folds))
-        steps = experiment.config.steps
-        lines.append(f"{experiment.name:22}{experiment.base_channels:9}{steps:8}{experiment.scale:7g}  {folds}")
+        recorded = " ".join(str(record["fold"]) for record in up.experiments.read_records(experiment.name))
+        numbers = f"{experiment.base_channels:9}{experiment.config.steps:8}{experiment.scale:7g}"
+        lines.append(f"{experiment.name:{width}}{numbers}  {folds:10}  {recorded or 'none'}")
     return "\n".join(lines)
 
 

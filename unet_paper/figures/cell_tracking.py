@@ -16,7 +16,9 @@ from unet_paper.arrays import IGNORE
 from unet_paper.figures.style import (
     CELL_COLOURS,
     COLOURS,
+    ORDER,
     OUTSIDE,
+    TEXT_WIDTH,
     WIDTH,
     on_dark,
     paint_cells,
@@ -148,6 +150,27 @@ def plot_thresholds(thresholds: np.ndarray, seg: np.ndarray, merged: np.ndarray,
         panel.set(xlabel="threshold", ylabel=label, xlim=(0, 1), ylim=(0, None))
     axes[0].set_ylim(0, 1)
     axes[1].yaxis.set_major_locator(MaxNLocator(integer=True))
+    return figure
+
+
+def plot_overlaps(overlaps: Mapping[str, Mapping[str, Sequence[float]]]) -> mpl.figure.Figure:
+    """Draw how well every cell is met, from the worst to the best; the mean of a line is its SEG.
+
+    Parameters
+    ----------
+    overlaps : mapping
+        Title of a panel -> name of a line -> intersection over union of every annotated cell with its match, in
+        [0, 1]; 0 if it has none.
+    """
+    figure, axes = plt.subplots(1, len(overlaps), figsize=(TEXT_WIDTH, 3.4), sharey=True, squeeze=False)
+    for panel, (title, lines) in zip(axes[0], overlaps.items(), strict=True):
+        for (name, values), colour, style in zip(lines.items(), ORDER, ("-", "--", ":", "-.", "-"), strict=False):
+            share = (np.arange(len(values)) + 0.5) / len(values)
+            label = f"{name}, mean {np.mean(values):.2f}"
+            panel.step(share, np.sort(values), where="mid", color=COLOURS[colour], linestyle=style, label=label)
+        panel.set(title=title, xlabel="share of the cells", xlim=(0, 1), ylim=(0, 1))
+        panel.legend(loc="lower right")
+    axes[0, 0].set_ylabel("intersection over union")
     return figure
 
 
