@@ -227,7 +227,7 @@ HARDLY_TURNED = {"rotation": 20.0, "flips": False}
 # Chosen there: any rotation, and half size for DIC-HeLa. For U373 size made no difference within the sequences; full
 # size keeps what is thin. A change of size stands in for a sequence with other cells, and was not studied.
 U373_BEST = replace(FULL_SIZE, name="best", scaling=0.25, steps=2_700, checkpoint_every=300)
-DIC_BEST = replace(HALF_SIZE, name="best, half size", scaling=0.25, steps=10_000)
+DIC_BEST = replace(HALF_SIZE, name="best, half size", scaling=0.25, steps=8_000)
 # Chosen there too: 8 symmetries, and the threshold that the training frames settle.
 BEST_CELLS = {"base_channels": 32, "folds": (0, 1, 2, 3), "scored": ("8 symmetries", "seg_settled")}
 # 15.5 MB each; meant to replace the narrow ones once they have been run.
