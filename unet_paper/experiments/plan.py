@@ -228,8 +228,10 @@ HARDLY_TURNED = {"rotation": 20.0, "flips": False}
 # size keeps what is thin. A change of size stands in for a sequence with other cells, and was not studied.
 U373_BEST = replace(FULL_SIZE, name="best", scaling=0.25, steps=2_700, checkpoint_every=300)
 DIC_BEST = replace(HALF_SIZE, name="best, half size", scaling=0.25, steps=8_000)
+SMALL_CELLS = replace(DIC_BEST, name="small, half size")
 # Chosen there too: 8 symmetries, and the threshold that the training frames settle.
-BEST_CELLS = {"base_channels": 32, "folds": (0, 1, 2, 3), "scored": ("8 symmetries", "seg_settled")}
+CHOSEN_SCORE = {"scored": ("8 symmetries", "seg_settled")}
+BEST_CELLS = {"base_channels": 32, "folds": (0, 1, 2, 3), **CHOSEN_SCORE}
 # 15.5 MB each; meant to replace the narrow ones once they have been run.
 HALF = {"base_channels": 32}
 QUARTER = {"base_channels": 16, "scale": 0.5}
@@ -264,6 +266,7 @@ EXPERIMENTS = {
             )
         ),
         # Table 2 by what was chosen: the other sequence first, then blocks of time
+        *(Experiment(f"{task}-small", task, SMALL_CELLS, **QUARTER, **CHOSEN_SCORE) for task in CELL_DATA),
         Experiment("u373-best", "u373", U373_BEST, more_seeds={0: (1, 2)}, **BEST_CELLS),
         Experiment("dic-hela-best", "dic-hela", DIC_BEST, scale=0.5, more_seeds={0: (1, 2)}, **BEST_CELLS),
         # A GPU

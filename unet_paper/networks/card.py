@@ -42,8 +42,7 @@ EARLIER_LOOKS = {
     ),
     "em-small": LONG_EM_LOOKS,
     "em-best": LONG_EM_LOOKS,
-    "u373-best": BEST_CELL_LOOKS,
-    "dic-hela-best": BEST_CELL_LOOKS,
+    **{f"{task}-{size}": BEST_CELL_LOOKS for task in ("u373", "dic-hela") for size in ("small", "best")},
     "u373-narrow": (
         "The settings are a selection on the test sequence. Training without w_c was settled within sequence 01, on "
         "which fold 1 is tested. By then a pilot with w_c had been scored on fold 0 (SEG 0.68); afterwards a setting "
