@@ -46,6 +46,23 @@ def em_experiment(evidence: Evidence) -> str:
     return max(EM_RUNS, key=lambda run: len({each["fold"] for each in counted_folds(evidence.runs(run))}))
 
 
+def cell_experiment(evidence: Evidence, task: str) -> str:
+    """Return the name of the experiment that was tested in most directions, whatever it scored; of equals, the first.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        With the records.
+    task : {"u373", "dic-hela"}
+        The images.
+    """
+
+    def directions(name: str) -> int:
+        return len({run["fold"] for run in in_folds(evidence.runs(name), OTHER_SEQUENCE)})
+
+    return max((f"{task}-{kind}" for kind in CELL_RUNS), key=directions)
+
+
 def u373(evidence: Evidence) -> Finding:
     """C12: reproduced if SEG is at most `SHORT_OF` below the paper's, partly if above the second best of 2015."""
     return _overlap(evidence, "u373")
@@ -107,10 +124,9 @@ def _one_recipe(runs: Mapping[str, Sequence[dict]]) -> Finding:
 
 
 def _overlap(evidence: Evidence, task: str) -> Finding:
-    """Judge the runs that were tested on the other sequence; of the experiments with both directions, the first."""
-    recorded = {kind: in_folds(evidence.runs(f"{task}-{kind}"), OTHER_SEQUENCE) for kind in CELL_RUNS}
-    kind = max(CELL_RUNS, key=lambda kind: len({run["fold"] for run in recorded[kind]}))
-    records = recorded[kind]
+    """Judge the runs of `cell_experiment` that were tested on the other sequence."""
+    name = cell_experiment(evidence, task)
+    records = in_folds(evidence.runs(name), OTHER_SEQUENCE)
     if not records:
         return Finding(OPEN, missing=(f"{task}-best-fold0.json",), reason="No run has been recorded.")
     seg, paper = cell_overlap(records), stated.TABLE_2[task]
@@ -122,7 +138,7 @@ def _overlap(evidence: Evidence, task: str) -> Finding:
         f"{shortfall(records)}{_scored(records)} Trained on one of the two sequences and tested on the other, where "
         f"the paper learned from both and was tested on secret ones.{_time_blocks(evidence, task)}"
     )
-    data = f"both public sequences, each segmented by a network of the other one; {task}-{kind}"
+    data = f"both public sequences, each segmented by a network of the other one; {name}"
     return learned(Finding(verdict, f"{seg:.4f} (by direction: {each})", (RECORDED,), data, len(records), reason))
 
 
