@@ -154,7 +154,7 @@ def plot_thresholds(thresholds: np.ndarray, seg: np.ndarray, merged: np.ndarray,
 
 
 def plot_overlaps(overlaps: Mapping[str, Mapping[str, Sequence[float]]]) -> mpl.figure.Figure:
-    """Draw how well every cell is met, from the worst to the best; the mean of a line is its SEG.
+    """Draw how well every cell is met, from the worst to the best; the mean of a line (beside its name) is its SEG.
 
     Parameters
     ----------
@@ -166,7 +166,7 @@ def plot_overlaps(overlaps: Mapping[str, Mapping[str, Sequence[float]]]) -> mpl.
     for panel, (title, lines) in zip(axes[0], overlaps.items(), strict=True):
         for (name, values), colour, style in zip(lines.items(), ORDER, ("-", "--", ":", "-.", "-"), strict=False):
             share = (np.arange(len(values)) + 0.5) / len(values)
-            label = f"{name}, mean {np.mean(values):.2f}"
+            label = f"{name}: {np.mean(values):.2f}"
             panel.step(share, np.sort(values), where="mid", color=COLOURS[colour], linestyle=style, label=label)
         panel.set(title=title, xlabel="share of the cells", xlim=(0, 1), ylim=(0, 1))
         panel.legend(loc="lower right")
