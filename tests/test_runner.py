@@ -101,9 +101,9 @@ def test_the_cost_of_all_runs_is_that_of_the_longest_or_their_share():
 
 
 def test_the_list_says_which_folds_are_recorded():
-    head, narrow, full = format_list([plan.EXPERIMENTS["u373-narrow"], plan.EXPERIMENTS["em-full"]]).splitlines()
+    head, narrow, tiny = format_list([plan.EXPERIMENTS["u373-narrow"], EXPERIMENT]).splitlines()
     assert narrow.split() == ["u373-narrow", "16", "3000", "0.5", "0", "1", "0", "1"]
-    assert full[head.index("folds") :].split() == ["4", "0", "1", "2", "3", "none"]
+    assert tiny[head.index("folds") :].split() == ["0", "1", "none"]
 
 
 def test_processes_start_with_one_thread_and_this_one_keeps_its_own(monkeypatch):

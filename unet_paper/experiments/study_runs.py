@@ -103,6 +103,15 @@ def study_jobs(
     """Return the runs of studies that have no row yet, neither in `folder` nor in `data/results`; important ones first.
 
     Runs whose learning rate has not been chosen yet are left out; they come when the rows of `study-rates` are there.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of `STUDIES`.
+    folder : pathlib.Path
+        Where runs are made.
+    folds, seeds : sequence of int, optional
+        Only these; by default all of the plan.
     """
     found = {name: _found(name, folder) for name in STUDIES}
     rates = tuned_rates(found["study-rates"])

@@ -159,8 +159,8 @@ def plot_overlaps(overlaps: Mapping[str, Mapping[str, Sequence[float]]]) -> mpl.
     Parameters
     ----------
     overlaps : mapping
-        Title of a panel -> name of a line -> intersection over union of every annotated cell with its match, in
-        [0, 1]; 0 if it has none.
+        Title of a panel -> name of a line, five at most -> intersection over union of every annotated cell with its
+        match, in [0, 1]; 0 if it has none.
     """
     figure, axes = plt.subplots(1, len(overlaps), figsize=(TEXT_WIDTH, 3.4), sharey=True, squeeze=False)
     for panel, (title, lines) in zip(axes[0], overlaps.items(), strict=True):
