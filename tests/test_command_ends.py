@@ -33,7 +33,8 @@ for part in place.split("."):
     module = getattr(module, part)
 def wait(*_, **__):
     print("now", flush=True)
-    time.sleep(60)
+    for _ in range(6000):
+        time.sleep(0.01)  # a signal between two bytecodes does not end a sleep that begins behind it
 setattr(module, name, wait)
 sys.exit(main(sys.argv[2:]))
 """
