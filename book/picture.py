@@ -37,12 +37,11 @@ def draw_result() -> Figure:
 
 def recorded() -> dict[str, float]:
     """Return what our networks reached on real images that they did not learn from, under the names of `PAPER`."""
-    summary, evidence = up.experiments.summary, up.experiments.gather()
-    names = (up.experiments.claims_of_scores.cell_experiment(evidence, task) for task in ("u373", "dic-hela"))
-    runs = (summary.in_folds(evidence.runs(name), summary.OTHER_SEQUENCE) for name in names)
-    em = evidence.runs(up.experiments.claims_of_scores.em_experiment(evidence))
-    rand = summary.em_mean(em, "rand_error", average="7 rotations")
-    return dict(zip(PAPER, (*map(summary.cell_overlap, runs), 1 - rand), strict=True))
+    summary, records = up.experiments.summary, up.experiments.evidence.recorded()
+    names = (summary.cell_experiment(records, task) for task in ("u373", "dic-hela"))
+    overlaps = (summary.cell_overlap(summary.in_folds(records[name], summary.OTHER_SEQUENCE)) for name in names)
+    rand = summary.em_mean(records[summary.em_experiment(records)], "rand_error", average="7 rotations")
+    return dict(zip(PAPER, (*overlaps, 1 - rand), strict=True))
 
 
 def draw_scores(ours: dict[str, float]) -> Figure:

@@ -229,6 +229,13 @@ def test_published_networks_state_the_scores_of_their_record(task):
     assert card["scores"] == found["scores"]
 
 
+def test_every_experiment_is_scored_by_what_is_measured():
+    for experiment in EXPERIMENTS.values():
+        average, measure = experiment.scored
+        assert average in measures.AVERAGES
+        assert measure in ("seg", "seg_settled")
+
+
 def test_every_published_network_says_what_had_been_looked_at():
     recorded = {name for name in EXPERIMENTS if EXPERIMENTS[name].published and read_records(name)}
     assert recorded <= set(EARLIER_LOOKS)

@@ -63,6 +63,19 @@ def test_overlap_weighs_cells_and_refuses_to_mix_ways_of_scoring():
         summary.cell_overlap([runs[0], runs[1] | way])
 
 
+def test_every_annotated_cell_counts_once_with_its_overlap():
+    runs = [{"scores": {"8 symmetries": {"jaccard": cells}}} for cells in ([[0.5, 0.0], [1.0]], [[0.25]])]
+    assert summary.overlap_of_each_cell(runs, average="8 symmetries").tolist() == [0.5, 0.0, 1.0, 0.25]
+
+
+def test_most_folds_decide_which_experiment_a_table_shows_and_then_the_order():
+    both, one, others = [{"fold": 0}, {"fold": 1}], [{"fold": 1}], [{"fold": fold} for fold in (1, 2, 3, 4, 5)]
+    cells = {"u373-small": both, "u373-narrow": both, "u373-best": others}
+    assert summary.cell_experiment(cells, "u373") == "u373-small"
+    assert summary.em_experiment({"em-narrow": both, "em-small": [{"fold": 0}, {"fold": 2}]}) == "em-narrow"
+    assert summary.em_experiment({"em-narrow": one, "em-small": one}) == "em-small"
+
+
 def test_an_interval_holds_the_mean_and_narrows_with_more_values():
     values = np.random.default_rng(0).normal(5.0, 1.0, 400)
     (low, high), (wide_low, wide_high) = summary.interval(values), summary.interval(values[:20])

@@ -24,7 +24,8 @@ def test_a_run_of_two_steps_is_no_network(glued):
 
 def test_one_network_knows_its_generated_image_and_the_other_does_not(glued):
     assert glued["generated_u373"] > 0.7
-    assert glued["generated_dic"] < 0.5 * glued["generated_u373"]  # most cells are missed: 13 of 20
+    assert glued["generated_dic"] < 0.25
+    assert glued["generated_missed"] > 0.5 * glued["generated_cells"]
 
 
 @pytest.mark.usefixtures("built_book")

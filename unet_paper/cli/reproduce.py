@@ -136,7 +136,7 @@ def format_list(experiments: Sequence) -> str:
     lines = [f"{'name':{width}}{'channels':>9}{'steps':>8}{'scale':>7}  {'folds':10}  recorded"]
     for experiment in experiments:
         folds = " ".join(map(str, experiment.folds))
-        recorded = " ".join(str(record["fold"]) for record in up.experiments.read_records(experiment.name))
+        recorded = " ".join(str(run["fold"]) for run in up.experiments.read_records(experiment.name))
         numbers = f"{experiment.base_channels:9}{experiment.config.steps:8}{experiment.scale:7g}"
         lines.append(f"{experiment.name:{width}}{numbers}  {folds:10}  {recorded or 'none'}")
     return "\n".join(lines)

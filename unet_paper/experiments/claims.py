@@ -12,7 +12,6 @@ from dataclasses import replace
 
 from unet_paper.experiments import stated
 from unet_paper.experiments.claims_of_scores import (
-    EM_RUNS,
     dic_hela,
     microscopy,
     shortfall,
@@ -35,7 +34,7 @@ from unet_paper.experiments.findings import (
     learned,
 )
 from unet_paper.experiments.stated import CLAIMS
-from unet_paper.experiments.summary import counted_folds
+from unet_paper.experiments.summary import EM_RUNS, counted_folds
 
 # The rules. Each is used by one verdict, whose docstring says how.
 SEAM, GAP = 1e-4, 1e-2  # C2: differences in standard deviations of the scores that are rounding, and that are a seam

@@ -8,20 +8,30 @@ import numpy as np
 
 from unet_paper.experiments import stated
 from unet_paper.experiments.findings import NOT, OPEN, PARTLY, RECORDED, REPRODUCED, Evidence, Finding, learned
-from unet_paper.experiments.summary import OTHER_SEQUENCE, TIME_BLOCKS, cell_overlap, counted_folds, in_folds
+from unet_paper.experiments.summary import (
+    CELL_RUNS,
+    EM_RUNS,
+    ONCE,
+    OTHER_SEQUENCE,
+    TIME_BLOCKS,
+    cell_experiment,
+    cell_overlap,
+    counted_folds,
+    em_experiment,
+    in_folds,
+    way_of_scoring,
+)
 
 # The rules. Each is used by one verdict, whose docstring says how.
 TIMES = 1.1  # C10: an error up to so many times the paper's is reached
 SHORT_OF = 0.01  # C12, C13: a mean overlap so far below the paper's is reached
 
-EM_RUNS = ("em-full", "em-best", "em-small", "em-narrow")  # of those with most folds, the first
-CELL_RUNS = ("full", "best", "half", "small", "narrow")
 THREE_TASKS = "EM, PhC-U373, DIC-HeLa"
 
 
 def microscopy(evidence: Evidence) -> Finding:
     """C10: reproduced if all three errors are at most `TIMES` the paper's, partly if one of them is."""
-    name = em_experiment(evidence)
+    name = em_experiment(evidence.records)
     records = counted_folds(evidence.runs(name))
     if not records:
         return Finding(OPEN, missing=("em-small-fold*.json",), reason="No run has been recorded.")
@@ -39,28 +49,6 @@ def microscopy(evidence: Evidence) -> Finding:
     absent = {0, 1, 3, 4} - set(folds)
     missing = tuple(f"em-small-fold{fold}.json" for fold in sorted(absent))
     return learned(Finding(verdict, ours, (RECORDED,), data, len(records), reason, missing))
-
-
-def em_experiment(evidence: Evidence) -> str:
-    """Return the name of the EM experiment with most folds that count, whatever it scored; of equals, the first."""
-    return max(EM_RUNS, key=lambda run: len({each["fold"] for each in counted_folds(evidence.runs(run))}))
-
-
-def cell_experiment(evidence: Evidence, task: str) -> str:
-    """Return the name of the experiment that was tested in most directions, whatever it scored; of equals, the first.
-
-    Parameters
-    ----------
-    evidence : Evidence
-        With the records.
-    task : {"u373", "dic-hela"}
-        The images.
-    """
-
-    def directions(name: str) -> int:
-        return len({run["fold"] for run in in_folds(evidence.runs(name), OTHER_SEQUENCE)})
-
-    return max((f"{task}-{kind}" for kind in CELL_RUNS), key=directions)
 
 
 def u373(evidence: Evidence) -> Finding:
@@ -125,7 +113,7 @@ def _one_recipe(runs: Mapping[str, Sequence[dict]]) -> Finding:
 
 def _overlap(evidence: Evidence, task: str) -> Finding:
     """Judge the runs of `cell_experiment` that were tested on the other sequence."""
-    name = cell_experiment(evidence, task)
+    name = cell_experiment(evidence.records, task)
     records = in_folds(evidence.runs(name), OTHER_SEQUENCE)
     if not records:
         return Finding(OPEN, missing=(f"{task}-best-fold0.json",), reason="No run has been recorded.")
@@ -144,9 +132,9 @@ def _overlap(evidence: Evidence, task: str) -> Finding:
 
 def _scored(records: Sequence[dict]) -> str:
     """Say how maps became cells where that is not the paper's threshold on a map seen once."""
-    average, measure = records[0].get("scored", ("none", "seg"))
+    average, measure = way_of_scoring(records)
     threshold = "the threshold that the training frames settle" if measure == "seg_settled" else "threshold 0.5"
-    return "" if (average, measure) == ("none", "seg") else f" Averaged over {average}, {threshold}."
+    return "" if (average, measure) == ONCE else f" Averaged over {average}, {threshold}."
 
 
 def _time_blocks(evidence: Evidence, task: str) -> str:

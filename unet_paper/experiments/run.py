@@ -98,7 +98,7 @@ def run_fold(
         "history": summary(history),
         "seconds": {"training": history.seconds, **prediction},
         "peak_memory_bytes": torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None,
-        "scored": list(experiment.scored),
+        "scored": None if experiment.task == "em" else list(experiment.scored),
         "scores": scores,
     }
     record["network"] = save_with_card(networks / f"{name}.safetensors", net, record)

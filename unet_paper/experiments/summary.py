@@ -7,7 +7,7 @@ Efron, Tibshirani (1993), An Introduction to the Bootstrap, doi:10.1007/978-1-48
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from scipy import stats
@@ -19,6 +19,34 @@ CHOICE_FOLD = 2  # sections 12-17: settings are chosen on them, so no mean inclu
 # hard protocol; what lies within one sequence chooses settings for the network that learns from the whole of it.
 OTHER_SEQUENCE, TIME_BLOCKS, WITHIN_ONE = (0, 1), (2, 3), (4, 5)
 RESAMPLES = 9999
+EM_RUNS = ("em-full", "em-best", "em-small", "em-narrow")  # what Table 1 may show, the most like the paper first
+CELL_RUNS = ("full", "best", "half", "small", "narrow")  # the same of a task of Table 2
+ONCE = ("none", "seg")  # how the paper reads cells off a map: seen once, threshold 0.5
+
+
+def em_experiment(records: Mapping[str, Sequence[dict]]) -> str:
+    """Return the name of the EM experiment with most folds that count, whatever it scored; of equals, the first.
+
+    Parameters
+    ----------
+    records : mapping
+        Experiment -> its records, as `unet_paper.experiments.evidence.recorded` reads them.
+    """
+    return max(EM_RUNS, key=lambda name: len({run["fold"] for run in counted_folds(records.get(name, []))}))
+
+
+def cell_experiment(records: Mapping[str, Sequence[dict]], task: str) -> str:
+    """Return the name of the experiment that was tested in most directions, whatever it scored; of equals, the first.
+
+    Parameters
+    ----------
+    records : mapping
+        As in `em_experiment`.
+    task : {"u373", "dic-hela"}
+        The images.
+    """
+    names = [f"{task}-{kind}" for kind in CELL_RUNS]
+    return max(names, key=lambda name: len({run["fold"] for run in in_folds(records.get(name, []), OTHER_SEQUENCE)}))
 
 
 def counted_folds(records: Sequence[dict]) -> list[dict]:
@@ -77,25 +105,59 @@ def em_sections(record: dict, measure: str, *, average: str) -> dict[int, float]
     return dict(zip(record["tested_on"]["frames"], values, strict=True))
 
 
-def cell_overlap(records: Sequence[dict]) -> float:
-    """Return SEG of runs of one experiment in the way that it is scored, a mean over all annotated cells.
+def way_of_scoring(records: Sequence[dict]) -> tuple[str, str]:
+    """Return how runs of cells are averaged and by which measure they are scored, as settled before they were run.
 
     Parameters
     ----------
     records : sequence of dict
-        At least one. What ``"scored"`` names in them, averaging and measure (see `unet_paper.experiments.Experiment`),
-        was settled before the run; records without it are scored as the paper does, once and at 0.5.
+        Of one experiment. What `unet_paper.experiments.Experiment.scored` was stands in them as ``"scored"``; those
+        without it, from before there was a choice, are read as the paper reads a map.
+
+    Raises
+    ------
+    ValueError
+        If they are scored in different ways.
+    """
+    ways = {tuple(record.get("scored", ONCE)) for record in records}
+    if len(ways) > 1:
+        raise ValueError(f"records are scored in different ways: {', '.join(map(' / '.join, sorted(ways)))}")
+    return ways.pop() if ways else ONCE
+
+
+def cell_overlap(records: Sequence[dict]) -> float:
+    """Return SEG of runs of one experiment in their `way_of_scoring`, a mean over all annotated cells.
+
+    Parameters
+    ----------
+    records : sequence of dict
+        As in `way_of_scoring`, at least one.
 
     Raises
     ------
     ValueError
         If there is no record, or they are scored in different ways.
     """
-    ways = {tuple(record.get("scored", ("none", "seg"))) for record in records}
-    if len(ways) > 1:
-        raise ValueError(f"records are scored in different ways: {', '.join(map(' / '.join, sorted(ways)))}")
-    average, measure = ways.pop() if ways else ("none", "seg")
+    average, measure = way_of_scoring(records)
     return over_folds(list(records), measure, average=average)
+
+
+def overlap_of_each_cell(records: Sequence[dict], *, average: str) -> np.ndarray:
+    """Return the intersection over union of every annotated cell with its match, at the settled threshold.
+
+    Parameters
+    ----------
+    records : sequence of dict
+        Of runs of cells that keep ``"jaccard"`` (see `unet_paper.experiments.measures.cell_measures`).
+    average : str
+        As in `em_mean`.
+
+    Returns
+    -------
+    numpy.ndarray
+        (cells,) float in [0, 1], 0 for a cell without a match; the mean is ``"seg_settled"``.
+    """
+    return np.array([cell for run in records for frame in run["scores"][average]["jaccard"] for cell in frame])
 
 
 def warping_without_rings(record: dict, *, average: str) -> float:

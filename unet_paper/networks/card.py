@@ -30,8 +30,8 @@ LONG_EM_LOOKS = (
 )
 BEST_CELL_LOOKS = (
     "Size of the frames, rotation, threshold and averaging were chosen within the sequences: trained on the first two "
-    "thirds of the annotated frames, scored on the last (records *-half-size*, *-full-size*). Both sequences did, "
-    "so the test sequence of either direction took part; and scores of earlier networks on it were known (*-narrow)."
+    "thirds of the annotated frames, scored on the last (records *-half-size*, *-full-size*). Scores of both sequences "
+    "were in view, that of the later test too, and so were those of earlier networks on it (*-narrow)."
 )
 # What had been scored on held-out images before an experiment was run: its scores are to be read with that in mind.
 EARLIER_LOOKS = {
