@@ -81,8 +81,9 @@ def test_a_run_leaves_a_record_that_says_what_it_was(small, rival):
     rows = rival_rows.read_rivals(small.folder)
     assert list(rows.first()) == [rival.name]
     assert rows.seconds == 0.1
-    jobs = rival_jobs([rival.name], small.folder, folds=[1])
+    jobs = rival_jobs([rival.name], small.folder, folds=[1], seconds=0.1)
     assert [job.seed for job in jobs] == [1, 2], "what is recorded is not run again"
+    assert [job.seed for job in rival_jobs([rival.name], small.folder, folds=[1])] == [0, 1, 2], "of another budget"
 
 
 def test_a_patient_run_never_learns_from_the_sections_it_ends_by(small, monkeypatch):
@@ -93,7 +94,7 @@ def test_a_patient_run_never_learns_from_the_sections_it_ends_by(small, monkeypa
     assert "12-17" in made["budget"]["rule"]
     assert all(0 < error < 1 for _, error in made["courses"][0]["looks"])
     assert (small.folder / "rival-unet-5-patient-fold1.json").is_file()
-    assert rival_jobs(["rival-unet-5"], small.folder, patient=True) == []
+    assert rival_jobs(["rival-unet-5"], small.folder, seconds=0.2, patient=True) == []
     assert rival_jobs(["rival-cascade"], small.folder, patient=True) == []
     assert [job.name for job in rival_runs.finished(["rival-unet-5"], small.folder)] == ["rival-unet-5-patient-fold1"]
     assert rival_rows.read_rivals(small.folder).first() == {}, "no row of equal time"
@@ -173,7 +174,10 @@ def test_the_command_tells_the_cost_of_rivals(capsys, tmp_path):
     command = ["reproduce", "rival-w31", "--fold", "4", "--seconds", "120", "--cost", "--output", str(tmp_path)]
     assert main(command) == 0
     shown = capsys.readouterr().out
-    assert "2.0 min" in shown or "nothing is missing" in shown
+    assert "2.0 min" in shown
+    with pytest.raises(SystemExit):
+        main(["reproduce", "--help"])
+    assert f"(default: {rivals.SECONDS:g})" in capsys.readouterr().out
 
 
 def test_recorded_rows_fit_or_are_named():

@@ -28,7 +28,7 @@ def add_parser(subparsers) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=NAMES)
     parser.add_argument("--fold", type=int, action="append", help="only this fold (may be given more than once)")
     parser.add_argument("--seed", type=int, action="append", help="only this seed (default: all that are planned)")
-    parser.add_argument("--seconds", type=float, help="of rivals, processor time of each training (default: 1200)")
+    parser.add_argument("--seconds", type=float, help="of rivals, processor time of each training (default: 300)")
     patient = "of rivals, end a run when the sections 12-17 stop improving; --seconds is a cap then"
     parser.add_argument("--patient", action="store_true", help=patient)
     parser.add_argument("--device", default="cpu", help='"cpu" or "cuda" (default: %(default)s)')

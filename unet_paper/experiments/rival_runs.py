@@ -78,7 +78,7 @@ def rival_jobs(
     seconds: float | None = None,
     patient: bool = False,
 ) -> list[RivalJob]:
-    """Return the runs of rivals that have no record yet, neither in `folder` nor in `data/results`.
+    """Return the runs of rivals that have no record of that budget yet, neither in `folder` nor in `data/results`.
 
     Seed 0 of every rival comes before the others, so that a table has all its rows as soon as possible.
 
@@ -110,7 +110,8 @@ def rival_jobs(
 
 
 def _recorded(job: RivalJob, folder: Path | None) -> bool:
-    return any(record["fold"] == job.fold for record in read_records(job.label, folder, seed=job.seed))
+    made = read_records(job.label, folder, seed=job.seed)
+    return any((record["fold"], record["budget"]["seconds"]) == (job.fold, job.seconds) for record in made)
 
 
 def finished(names: Sequence[str], folder: Path) -> list[RivalJob]:

@@ -90,12 +90,12 @@ def plot_thickness(
     thinned : dict of str to float
         The same names -> Rand error once all cells have met, drawn as a dashed line.
     """
-    figure, axes = plt.subplots(figsize=(6.0, 3.2))
+    figure, axes = plt.subplots(figsize=(6.0, 3.6))
     for (name, errors), colour, marker in zip(rand_errors.items(), ORDER, "os^Dv", strict=False):
         axes.plot(reaches, errors, marker=marker, color=COLOURS[colour], markersize=4, label=name)
         axes.axhline(thinned[name], color=COLOURS[colour], linestyle="--", linewidth=1)
     axes.set(xlabel="growth of every cell (px)", ylabel="Rand error", ylim=(0, None), xticks=reaches)
-    axes.legend()
+    figure.legend(loc="outside upper center", ncols=3)
     return figure
 
 
