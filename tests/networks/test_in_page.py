@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from unet_paper import UNet
-from unet_paper.networks.in_page import page_scripts, weights_in_order
-from unet_paper.networks.library import NAMES, read_network, save_network
+from unet_paper.networks.in_page import OFFERED, page_scripts, weights_in_order
+from unet_paper.networks.library import read_network, save_network
 
 PAGE = Path(__file__).parents[2] / "book" / "_static" / "unet_in_page"
 CARD = {"name": "x", "task": "u373", "scale": 0.5, "data": "none", "licence": "none", "command": "none", "scores": {}}
@@ -52,21 +52,21 @@ def test_another_network_is_refused(other):
 
 def test_networks_are_offered_that_are_there(tmp_path):
     net = UNet(base_channels=2)
-    save_network(tmp_path / "em-small.safetensors", net, card={**CARD, "task": "em", "scores": {}})
+    save_network(tmp_path / "em.safetensors", net, card={**CARD, "task": "em", "scores": {}})
     scripts = dict(page_scripts(PAGE, models=tmp_path))
-    assert sorted(scripts) == ["network-em-small.js", "networks.js", "wasm.js"]
+    assert sorted(scripts) == ["network-em.js", "networks.js", "wasm.js"]
     (listed,) = json.loads(re.search(r"= (\[.*\]);", scripts["networks.js"], re.DOTALL)[1])
-    assert listed["name"] == "em-small"
+    assert listed["name"] == "em"
     assert listed["licence"] == "none"
-    name, data = handed_over(scripts["network-em-small.js"])
-    assert name == "em-small"
+    name, data = handed_over(scripts["network-em.js"])
+    assert name == "em"
     assert data["settings"]["scale"] == 0.5
     numbers = np.frombuffer(base64.b64decode(data["weights"]), "<f2")
     assert torch.equal(torch.tensor(numbers[-2:]), net.score.bias.detach().half())
     assert handed_over(scripts["wasm.js"])[0] == "wasm"
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "em"])
+@pytest.mark.parametrize("name", OFFERED)
 def test_published_networks_fit_the_page(name):
     assert len(weights_in_order(read_network(name).net)) == 23
 

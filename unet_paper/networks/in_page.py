@@ -22,12 +22,12 @@ from unet_paper.model import UNet
 from unet_paper.networks.image_settings import settings_of
 from unet_paper.networks.library import TrainedNetwork, read_network
 
-OFFERED = ("u373", "dic-hela", "em-small")  # those that are not published yet are left out
+OFFERED = ("u373", "dic-hela", "em")
 MOST_CHANNELS = 16  # of the first level: 5 MB as text, and less than a second a frame
 TITLES = {
     "u373": "u373: glioblastoma cells, phase contrast",
     "dic-hela": "dic-hela: HeLa cells, differential interference contrast",
-    "em": "em-small: cells between membranes, electron microscopy",
+    "em": "em: cells between membranes, electron microscopy",
 }
 FINDS = {
     "u373": "single glioblastoma cells in phase contrast, about 69 px across",

@@ -166,7 +166,7 @@ binary data travels in them as text (base64). */
     if (!rows.length) return `No cell of more than ${minSize} px. A lower threshold or another network may find some.`;
     const areas = rows.map((row) => row.area).sort((a, b) => a - b);
     const all = `median area ${areas[areas.length >> 1]} px, smallest ${areas[0]} px, largest ${areas[areas.length - 1]} px`;
-    return `${counted(rows.length)}: ${all}. What has ${minSize} px or fewer is left out.`;
+    return `${counted(rows.length)}: ${all}.` + (minSize > 0 ? ` What has ${minSize} px or fewer is left out.` : "");
   }
 
   const counted = (count) => (count === 1 ? "1 cell" : `${count} cells`);
