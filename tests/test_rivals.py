@@ -11,8 +11,9 @@ import pytest
 from unet_paper.cli import main
 from unet_paper.datasets import synthetic_em
 from unet_paper.experiments import RIVALS, rival_rows, rival_runs, rivals
-from unet_paper.experiments.rival_runs import RivalJob, error_by_distance, rival_jobs, run_rival
-from unet_paper.experiments.rivals import EQUAL_SIZE, SEEDS, tile_for
+from unet_paper.experiments.rival_jobs import RivalJob, finished, planned, rival_jobs
+from unet_paper.experiments.rival_runs import error_by_distance, run_rival
+from unet_paper.experiments.rivals import EQUAL_SIZE, RATED, SEEDS, tile_for
 from unet_paper.experiments.runner import Place, estimated_seconds
 from unet_paper.experiments.study_runs import unpacked
 from unet_paper.files import write_json
@@ -60,7 +61,6 @@ def small(monkeypatch, tmp_path):
     """Return a place where the rivals are small and the sections generated."""
     monkeypatch.setattr(rival_runs, "load_fold", tiny_fold)
     monkeypatch.setattr(rivals, "SIDE", 64)
-    monkeypatch.setattr(rival_runs, "CALIBRATION_SIDE", 32)
     for rival in SMALL:
         monkeypatch.setitem(RIVALS, rival.name, rival)
     return Place(tmp_path)
@@ -88,16 +88,46 @@ def test_a_run_leaves_a_record_that_says_what_it_was(small, rival):
 
 def test_a_patient_run_never_learns_from_the_sections_it_ends_by(small, monkeypatch):
     monkeypatch.setattr(rival_runs, "CHOOSING", range(1, 2))
-    made = run_rival(SMALL[0], 1, 0, small, seconds=0.2, patient=True)
+    RivalJob("rival-unet-5", 1, 0, "patient", 0.2).run(small, lambda history: None)
+    made = json.loads((small.folder / "rival-unet-5-patient-fold1.json").read_text())
     assert made["experiment"] == "rival-unet-5-patient"
     assert made["trained_on"]["frames"] == [0]
     assert "12-17" in made["budget"]["rule"]
     assert all(0 < error < 1 for _, error in made["courses"][0]["looks"])
-    assert (small.folder / "rival-unet-5-patient-fold1.json").is_file()
-    assert rival_jobs(["rival-unet-5"], small.folder, seconds=0.2, patient=True) == []
-    assert rival_jobs(["rival-cascade"], small.folder, patient=True) == []
-    assert [job.name for job in rival_runs.finished(["rival-unet-5"], small.folder)] == ["rival-unet-5-patient-fold1"]
+    assert rival_jobs(["rival-unet-5"], small.folder, seconds=0.2, way="patient") == []
+    assert rival_jobs(["rival-cascade"], small.folder, way="patient") == []
+    assert [job.name for job in finished(["rival-unet-5"], small.folder)] == ["rival-unet-5-patient-fold1"]
     assert rival_rows.read_rivals(small.folder).first() == {}, "no row of equal time"
+
+
+def test_rates_are_tried_on_the_sections_that_no_result_includes(small):
+    jobs = planned(["rival-unet-5", "rival-n3", "rival-cascade"], "rates")
+    assert [(job.rival, job.rate) for job in jobs] == [
+        *(("rival-unet-5", rate) for rate in (3e-4, 1e-3, 3e-3)),
+        *(("rival-cascade", rate) for rate in SMALL[2].rates),
+    ]
+    assert {job.fold for job in jobs} == {2}, "the sections 12-17"
+    replace(jobs[1], seconds=0.1).run(small, lambda history: None)
+    made = json.loads((small.folder / "rival-unet-5-rate-0.001-fold2.json").read_text())
+    assert made["config"]["learning_rate"] == 1e-3
+    assert rival_rows.read_rates(small.folder) == {"rival-unet-5": {1e-3: made["scores"]["none"]["pixel_error"]}}
+    assert rival_rows.read_rivals(small.folder).first() == {}, "no row of equal time"
+
+
+def test_every_rival_has_the_rate_that_was_best_for_its_kind():
+    best = {name: min(errors, key=errors.get) for name, errors in rival_rows.read_rates().items() if len(errors) == 3}
+    for name, rate in best.items():
+        assert RIVALS[name].rate == rate
+    assert {RIVALS[name].kind for name in RATED} == set(rivals.KINDS)
+    for rival in RIVALS.values():
+        assert rival.rate in {RIVALS[name].rate for name in RATED if RIVALS[name].kind == rival.kind}
+
+
+def test_the_config_of_a_record_is_that_of_its_training():
+    assert RIVALS["rival-cascade"].config(3).precision == "float32", "it knows no other"
+    config = RIVALS["rival-n4"].config(3)
+    assert (config.seed, config.tile, config.batch_size, config.precision) == (3, 95, 64, "bfloat16")
+    assert RIVALS["rival-n4"].config(3, 0.5).learning_rate == 0.5
 
 
 def test_rows_that_do_not_fit_are_named_with_the_reason(small):
@@ -177,7 +207,8 @@ def test_the_command_tells_the_cost_of_rivals(capsys, tmp_path):
     assert "2.0 min" in shown
     with pytest.raises(SystemExit):
         main(["reproduce", "--help"])
-    assert f"(default: {rivals.SECONDS:g})" in capsys.readouterr().out
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "(default: {equal:g}; --patient {patient:g}, --rates {rates:g})".format(**rivals.SECONDS) in shown
 
 
 def test_recorded_rows_fit_or_are_named():

@@ -16,7 +16,9 @@ from unet_paper.baselines.cascade import DisjunctiveNormalNet
 from unet_paper.baselines.fitting import rate_at, spend
 from unet_paper.baselines.window_samples import one_symmetry_each
 from unet_paper.datasets import synthetic_em
-from unet_paper.training import SHORT_RUN
+from unet_paper.training import SHORT_RUN, History
+from unet_paper.training.checkpoint import save_checkpoint
+from unet_paper.training.step import make_optimiser
 
 CONFIG = replace(SHORT_RUN, precision="float32", warmup_steps=2, learning_rate=3e-3)
 
@@ -149,6 +151,13 @@ class TestFit:
         for one, other in zip(whole.parameters(), again.parameters(), strict=True):
             assert torch.equal(one, other)
 
+    def test_a_checkpoint_of_other_settings_is_refused(self, tmp_path):
+        save_checkpoint(
+            tmp_path / "run", self.net(), make_optimiser(self.net(), CONFIG), History(config=CONFIG, device="cpu")
+        )
+        with pytest.raises(ValueError, match=r"run is of other settings \(learning_rate\); delete it"):
+            fit(self.net(), self.draw, replace(CONFIG, learning_rate=0.5), Budget(steps=1), checkpoint=tmp_path / "run")
+
     def test_patience_ends_a_run_and_the_best_weights_stay(self):
         errors = iter([0.5, 0.2, 0.3, 0.4, 0.1])
         seen = []
@@ -213,6 +222,34 @@ class TestCascade:
         assert found.dtype == np.float32
         error = np.mean((found > 0.5) != (data.labels[2] > 0))
         assert error < 0.7 * min(np.mean(data.labels[2] > 0), np.mean(data.labels[2] == 0))
+
+    def test_what_filters_take_is_part_of_the_budget(self, monkeypatch):
+        clock, budgets = [0.0], []
+
+        def slow_filters(image):
+            clock[0] += 1.0
+            return np.zeros((*image.shape, stages_of.FILTERS), np.float32)
+
+        def no_training(net, stage, points, inside, config, budget):
+            clock[0] += budget.seconds
+            budgets.append(budget.seconds)
+            return 1
+
+        monkeypatch.setattr(stages_of, "filters", slow_filters)
+        monkeypatch.setattr(stages_of, "_fit_stage", no_training)
+        monkeypatch.setattr(stages_of.time, "process_time", lambda: clock[0])
+        data = sections(2, 64)
+        fit_cascade(Cascade(levels=2), data.images, data.labels > 0, CONFIG, Budget(10), samples=100)
+        assert budgets == pytest.approx([2, 2, 2]), "10 s, less 1 s for each of two sections at two sizes"
+
+    def test_features_of_some_pixels_are_rows_of_all(self):
+        image, filtered, result = (
+            np.random.default_rng(0).random(shape, np.float32) for shape in ((9, 7), (9, 7, 3), (9, 7))
+        )
+        at = np.array([0, 62, 30])
+        chosen = stages_of.features(image, filtered, [result], at)
+        np.testing.assert_array_equal(chosen, stages_of.features(image, filtered, [result])[at])
+        assert chosen.dtype == np.float32
 
     def test_operations_by_hand(self):
         net = Cascade(levels=2, groups=1, spaces=2)

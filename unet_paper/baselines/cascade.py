@@ -16,7 +16,7 @@ normal networks", ICCV, 2168-2175, doi:10.1109/ICCV.2013.269.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
 
 import numpy as np
 import torch
@@ -37,6 +37,7 @@ SCALES = 4  # of the filters: standard deviations 1, 2, 4, 8 px
 FILTERS = 4 * SCALES
 MOST_LEVELS = 5
 BATCH = 2048  # pixels
+EVERY = slice(None)
 
 
 class DisjunctiveNormalNet(nn.Module):
@@ -176,11 +177,21 @@ def filters(image: np.ndarray) -> np.ndarray:
     return multiscale_basic_features(image, *kinds, *scales, threads).astype(np.float32)
 
 
-def features(image: np.ndarray, filtered: np.ndarray, results: list[np.ndarray]) -> np.ndarray:
-    """Return what a classifier sees of each pixel: (H, W), (H, W, F) and results (H, W) each -> (H W, D) float32."""
-    around = [mirror_crop(plane, y, x, plane.shape) for plane in (image, *results) for y, x in PLACES]
-    columns = np.concatenate([filtered, np.stack(around, axis=-1)], axis=-1)
-    return np.ascontiguousarray(columns.reshape(-1, columns.shape[-1]), dtype=np.float32)
+def features(
+    image: np.ndarray, filtered: np.ndarray, results: list[np.ndarray], at: np.ndarray | slice = EVERY
+) -> np.ndarray:
+    """Return what a classifier sees of some pixels: (H, W), (H, W, F) and results (H, W) each -> (P, D) float32.
+
+    Parameters
+    ----------
+    image, filtered, results
+        Grey values, filters, and what classifiers before this one found, all of one size.
+    at : numpy.ndarray or slice
+        Flat indices of the P pixels; by default all.
+    """
+    around = [mirror_crop(plane, y, x, plane.shape).ravel()[at] for plane in (image, *results) for y, x in PLACES]
+    columns = np.concatenate([filtered.reshape(-1, filtered.shape[-1])[at], np.stack(around, axis=-1)], axis=-1)
+    return np.ascontiguousarray(columns, dtype=np.float32)
 
 
 def fit_cascade(
@@ -216,36 +227,33 @@ def fit_cascade(
     """
     check_same_shape(cell, images.shape, name="cell", other="images")
     order, results, steps = stages(net.levels), {}, {}
-    clock = spend(Budget(budget.seconds))  # of the whole run, for what the filters take
+    started = time.process_time()
     small = [[shrunk(image, level) for image in images] for level in range(net.levels)]
     filtered = [[filters(image) for image in sections] for sections in small]
 
-    def columns(stage: str, inputs: list[str]) -> Iterator[np.ndarray]:
-        for n, image in enumerate(small[level_of(stage)]):
-            found = [fitted(results[name][n], image.shape) for name in inputs]
-            yield features(image, filtered[level_of(stage)][n], found)
+    def seen(stage: str, inputs: list[str], n: int, at: np.ndarray | slice = EVERY) -> np.ndarray:
+        image = small[level_of(stage)][n]
+        found = [fitted(results[name][n], image.shape) for name in inputs]
+        return features(image, filtered[level_of(stage)][n], found, at)
 
     for number, (stage, inputs) in enumerate(order):
-        truth = [thin_kept(section, level_of(stage)).ravel() for section in cell]
-        points, inside = _drawn(columns(stage, inputs), truth, samples, config.seed + number)
-        _, spent, _ = next(clock, (0, budget.seconds, 1.0))
-        left = max(budget.seconds - spent, 1e-3) / (len(order) - number)
-        steps[stage] = _fit_stage(net, stage, points, inside, config, Budget(left, budget.steps))
+        truth = np.stack([thin_kept(section, level_of(stage)).ravel() for section in cell])
+        chosen = _drawn(*truth.shape, samples, config.seed + number)
+        points = np.concatenate([seen(stage, inputs, n, at) for n, at in enumerate(chosen)])
+        inside = np.take_along_axis(truth, chosen, axis=1).ravel() > 0
+        left = budget.seconds - (time.process_time() - started)
+        share = Budget(max(left, 1e-3) / (len(order) - number), budget.steps)
+        steps[stage] = _fit_stage(net, stage, points, inside, config, share)
         if number < len(order) - 1:
             shape = small[level_of(stage)][0].shape
-            results[stage] = [net.judge(stage, part).reshape(shape) for part in columns(stage, inputs)]
+            results[stage] = [net.judge(stage, seen(stage, inputs, n)).reshape(shape) for n in range(len(images))]
     return steps
 
 
-def _drawn(columns: Iterator[np.ndarray], truth: list[np.ndarray], samples: int, seed: int) -> tuple:
-    """Return features (P, D) and classes (P,) of pixels drawn evenly from all images."""
-    draw, points, inside = np.random.default_rng(seed), [], []
-    share = -(-samples // len(truth))
-    for part, classes in zip(columns, truth, strict=True):
-        chosen = draw.choice(len(classes), min(share, len(classes)), replace=False)
-        points.append(part[chosen])
-        inside.append(classes[chosen] > 0)
-    return np.concatenate(points), np.concatenate(inside)
+def _drawn(images: int, pixels: int, samples: int, seed: int) -> np.ndarray:
+    """Return flat indices (N, P / N) of pixels drawn from all images alike, at most as many as there are."""
+    draw, share = np.random.default_rng(seed), min(-(-samples // images), pixels)
+    return np.stack([draw.choice(pixels, share, replace=False) for _ in range(images)])
 
 
 def _fit_stage(net: Cascade, stage: str, points, inside, config: TrainConfig, budget: Budget) -> int:

@@ -51,7 +51,7 @@ class Budget:
         If a number is out of its range.
     """
 
-    seconds: float = 1200.0
+    seconds: float = 300.0
     steps: int = 0
     patience: int = 0
     look_every: float = 60.0
@@ -135,12 +135,16 @@ def fit(
     Raises
     ------
     ValueError
-        If there is patience and no `look`.
+        If there is patience and no `look`, or the checkpoint is of other settings.
     """
     if budget.patience and look is None:
         raise ValueError(f"patience is {budget.patience}, but nothing looks at validation images; pass look")
     optimiser, history = make_optimiser(net, config), History(config=config, device="cpu")
     if checkpoint is not None and (earlier := newest_checkpoint(checkpoint)) is not None:
+        if changed := config.continues(earlier.history.config):
+            raise ValueError(
+                f"{checkpoint} is of other settings ({', '.join(changed)}); delete it, or name another file"
+            )
         earlier.put_into(net, optimiser)
         history = earlier.history
     best, looked, saved = None, history.seconds, history.seconds

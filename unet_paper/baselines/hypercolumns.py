@@ -13,6 +13,8 @@ CVPR, 447-456, doi:10.1109/CVPR.2015.7298642.
 
 from __future__ import annotations
 
+from functools import reduce
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -84,7 +86,7 @@ class HypercolumnNet(SameSizeNet):
         """(B, C, H, W) -> (B, K, H, W) scores."""
         size = image.shape[2:]
         parts = [enlarged(layer(maps), size) for layer, maps in zip(self.reduce, self.levels(image), strict=True)]
-        return self.score(F.relu(torch.stack(parts).sum(dim=0)))
+        return self.score(F.relu(reduce(torch.add, parts)))  # a stack of them would lose channels-last
 
     def by_definition(self, image: Tensor) -> Tensor:
         """Do as `forward` does, the long way: make the columns, then classify them."""
@@ -95,5 +97,7 @@ class HypercolumnNet(SameSizeNet):
 
 
 def enlarged(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """(B, C, h, w) -> (B, C, *size), bilinear."""
+    """(B, C, h, w) -> (B, C, *size), bilinear; maps of that size stay as they are."""
+    if maps.shape[2:] == size:
+        return maps
     return F.interpolate(maps, size=size, mode="bilinear", align_corners=False)

@@ -28,9 +28,13 @@ def add_parser(subparsers) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=NAMES)
     parser.add_argument("--fold", type=int, action="append", help="only this fold (may be given more than once)")
     parser.add_argument("--seed", type=int, action="append", help="only this seed (default: all that are planned)")
-    parser.add_argument("--seconds", type=float, help="of rivals, processor time of each training (default: 300)")
+    seconds = "of rivals, processor time of each training (default: 300; --patient 3600, --rates 100)"
+    parser.add_argument("--seconds", type=float, help=seconds)
+    way = parser.add_mutually_exclusive_group()
     patient = "of rivals, end a run when the sections 12-17 stop improving; --seconds is a cap then"
-    parser.add_argument("--patient", action="store_true", help=patient)
+    way.add_argument("--patient", dest="way", action="store_const", const="patient", default="equal", help=patient)
+    rates = "of rivals, try the learning rates of which one is chosen, on the sections 12-17"
+    way.add_argument("--rates", dest="way", action="store_const", const="rates", default="equal", help=rates)
     parser.add_argument("--device", default="cpu", help='"cpu" or "cuda" (default: %(default)s)')
     parser.add_argument("--data", type=Path, metavar="DIR", help="data folder (default: $UNET_PAPER_DATA, else data/)")
     parser.add_argument("--output", type=Path, metavar="DIR", help="where to write (default: runs/ of the repository)")
@@ -93,11 +97,11 @@ def output_folder(given: Path | None) -> Path:
 def missing_jobs(experiments: Sequence[str], studies: Sequence[str], rivals: Sequence[str], options: Namespace) -> list:
     """Return the runs to do: all of the experiments, and of studies and rivals those without a row or record."""
     only = {"folds": options.fold, "seeds": options.seed}
-    of_rivals = {"seconds": options.seconds, "patient": options.patient}
+    of_rivals = {"way": options.way, "seconds": options.seconds}
     return [
         *up.experiments.runner.jobs_of(experiments, **only),
         *up.experiments.study_runs.study_jobs(studies, options.output, **only),
-        *up.experiments.rival_runs.rival_jobs(rivals, options.output, **only, **of_rivals),
+        *up.experiments.rival_jobs.rival_jobs(rivals, options.output, **only, **of_rivals),
     ]
 
 
@@ -114,7 +118,7 @@ def publish_all(experiments: Sequence[str], studies: Sequence[str], rivals: Sequ
         if path := up.experiments.study_runs.publish_rows(name, options.output):
             print(plain(path))
     jobs = up.experiments.runner.jobs_of(experiments, folds=options.fold, seeds=options.seed)
-    for job in [*jobs, *up.experiments.rival_runs.finished(rivals, options.output)]:
+    for job in [*jobs, *up.experiments.rival_jobs.finished(rivals, options.output)]:
         for path in up.experiments.publish.publish(job.plan, job.fold, seed=job.seed, runs=options.output):
             print(plain(path))
     return 0

@@ -8,6 +8,7 @@ from . import plan as plan
 from . import publish as publish
 from . import recipe as recipe
 from . import record as record
+from . import rival_jobs as rival_jobs
 from . import rival_rows as rival_rows
 from . import rival_runs as rival_runs
 from . import rivals as rivals

@@ -11,7 +11,8 @@ import torch
 
 from unet_paper.baselines.cascade import BATCH
 from unet_paper.experiments.record import read_records, run_name
-from unet_paper.experiments.rivals import EQUAL_SIZE, KINDS, RECIPE, RIVALS, SEEDS
+from unet_paper.experiments.rival_jobs import planned
+from unet_paper.experiments.rivals import EQUAL_SIZE, KINDS, RATED, RIVALS, SEEDS
 from unet_paper.experiments.study_verdicts import NOT, OPEN, PARTLY, REPRODUCED, Verdict
 from unet_paper.experiments.summary import interval
 
@@ -61,9 +62,9 @@ def read_rivals(folder: Path | None = None) -> RivalRows:
     folder : pathlib.Path, optional
         Where the records lie, by default `data/results`.
     """
-    planned = [(name, fold, seed) for fold, seeds in SEEDS.items() for seed in seeds for name in RIVALS]
+    runs = [(job.rival, job.fold, job.seed) for job in planned(list(RIVALS), "equal")]
     found, missing = {}, {}
-    for name, fold, seed in planned:
+    for name, fold, seed in runs:
         records = [record for record in read_records(name, folder, seed=seed) if record["fold"] == fold]
         why = misfit(records[0]) if records else "not run"
         if why:
@@ -75,13 +76,28 @@ def read_rivals(folder: Path | None = None) -> RivalRows:
         if record["budget"]["seconds"] != seconds:
             missing[run] = f"trained for {record['budget']['seconds']:g} s, the others for {seconds:g} s"
             del found[run]
-    return RivalRows(found, {run: missing[run] for run in planned if run in missing}, seconds)
+    return RivalRows(found, {run: missing[run] for run in runs if run in missing}, seconds)
+
+
+def read_rates(folder: Path | None = None) -> dict[str, dict[float, float]]:
+    """Return the pixel error on the sections 12-17 with each learning rate that was tried, for those in `RATED`.
+
+    Parameters
+    ----------
+    folder : pathlib.Path, optional
+        Where the records lie, by default `data/results`.
+    """
+    found: dict[str, dict[float, float]] = {}
+    for job in planned(RATED, "rates"):
+        for record in read_records(job.label, folder):
+            found.setdefault(job.rival, {})[job.rate] = record["scores"]["none"]["pixel_error"]
+    return found
 
 
 def misfit(record: Mapping) -> str:
     """Return why a record is not of the method and recipe that its name says now; empty if it is."""
     rival = RIVALS[record["experiment"]]
-    wanted = asdict(RECIPE) | {"seed": record["seed"], "tile": rival.tile, "batch_size": rival.batch_size}
+    wanted = asdict(rival.config(record["seed"]))
     changed = [name for name, value in wanted.items() if record["config"].get(name) != value]
     if changed:
         return f"of another recipe ({', '.join(changed)})"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +19,9 @@ from unet_paper.baselines.sliding_window import DenseWindows
 from unet_paper.baselines.window_samples import BalancedWindows
 from unet_paper.datasets import Dataset
 from unet_paper.experiments.measures import EM_MEASURES, rounded_curves
-from unet_paper.experiments.plan import Experiment, load_fold
-from unet_paper.experiments.record import FORMAT, circumstances, data_hash, read_records, record_path, run_name
-from unet_paper.experiments.rivals import RECIPE, RIVALS, SECONDS, SEEDS, Rival, tile_for
+from unet_paper.experiments.plan import load_fold
+from unet_paper.experiments.record import FORMAT, circumstances, data_hash, record_path, run_name
+from unet_paper.experiments.rivals import Rival, tile_for
 from unet_paper.experiments.runner import Place
 from unet_paper.experiments.study_runs import packed
 from unet_paper.files import write_json
@@ -35,95 +35,6 @@ CURVE_POINTS = 100
 PATIENCE, LOOKS = 5, 40  # looks at the sections 12-17 without improvement that end a run; looks in the whole cap
 LEVELS = tuple(round(0.1 * step, 1) for step in range(1, 10))  # thresholds of a look
 CHOOSING = range(12, 18)  # sections on which a run of the second kind ends
-CALIBRATION_SIDE = 256  # px of a training section on which a sliding window is calibrated
-
-
-@dataclass(frozen=True)
-class RivalJob:
-    """One run of a rival, as the runner takes it."""
-
-    rival: str
-    fold: int
-    seed: int
-    seconds: float = SECONDS
-    patient: bool = False
-
-    @property
-    def label(self) -> str:
-        """The rival, and by which rule it ends."""
-        return f"{self.rival}-patient" if self.patient else self.rival
-
-    @property
-    def name(self) -> str:
-        """What its files are called."""
-        return run_name(self.label, self.fold, self.seed)
-
-    @property
-    def plan(self) -> Experiment:
-        """The same as an experiment, for whoever publishes its record."""
-        return Experiment(self.label, "em", RECIPE, folds=RIVALS[self.rival].folds)
-
-    def run(self, place: Place, report: Callable[[History], None]) -> None:
-        """Train, score and write the record."""
-        how = {"seconds": self.seconds, "patient": self.patient, "report": report}
-        run_rival(RIVALS[self.rival], self.fold, self.seed, place, **how)
-
-
-def rival_jobs(
-    names: Sequence[str],
-    folder: Path | None,
-    *,
-    folds: Sequence[int] | None = None,
-    seeds: Sequence[int] | None = None,
-    seconds: float | None = None,
-    patient: bool = False,
-) -> list[RivalJob]:
-    """Return the runs of rivals that have no record of that budget yet, neither in `folder` nor in `data/results`.
-
-    Seed 0 of every rival comes before the others, so that a table has all its rows as soon as possible.
-
-    Parameters
-    ----------
-    names : sequence of str
-        Of `RIVALS`.
-    folder : pathlib.Path or None
-        Where runs are made.
-    folds, seeds : sequence of int, optional
-        Only these; by default `SEEDS`.
-    seconds : float, optional
-        The budget of each run, by default `SECONDS`.
-    patient : bool
-        End each run when the sections 12-17 stop improving, with `seconds` as a cap: seed 0 on fold 1 of all networks.
-    """
-    seeds = (0,) if patient and seeds is None else seeds
-    folds = (1,) if patient and folds is None else folds
-    jobs = [
-        RivalJob(name, fold, seed, SECONDS if seconds is None else seconds, patient)
-        for name in names
-        if not (patient and RIVALS[name].kind == "cascade")  # its classifiers end one by one
-        for fold, planned in SEEDS.items()
-        for seed in (planned if seeds is None else seeds)
-        if fold in RIVALS[name].folds and (folds is None or fold in folds)
-    ]
-    jobs = [job for job in jobs if not any(_recorded(job, where) for where in (folder, None))]
-    return sorted(jobs, key=lambda job: (job.seed, job.fold))
-
-
-def _recorded(job: RivalJob, folder: Path | None) -> bool:
-    made = read_records(job.label, folder, seed=job.seed)
-    return any((record["fold"], record["budget"]["seconds"]) == (job.fold, job.seconds) for record in made)
-
-
-def finished(names: Sequence[str], folder: Path) -> list[RivalJob]:
-    """Return the runs of rivals whose records lie in `folder`."""
-    planned = [
-        RivalJob(name, fold, seed, patient=patient)
-        for name in names
-        for fold, seeds in SEEDS.items()
-        for seed in seeds
-        for patient in (False, True)
-    ]
-    return [job for job in planned if record_path(folder, job.label, job.fold, job.seed).is_file()]
 
 
 def run_rival(
@@ -132,7 +43,9 @@ def run_rival(
     seed: int,
     place: Place,
     *,
+    label: str = "",
     seconds: float,
+    rate: float | None = None,
     patient: bool = False,
     report: Callable[[History], None] | None = None,
 ) -> dict:
@@ -146,8 +59,12 @@ def run_rival(
         Which sections are held out, and the seed of weights and draws.
     place : Place
         Where.
+    label : str
+        What the record is called; empty: as the rival.
     seconds : float
         Processor time in s for all of its training.
+    rate : float, optional
+        The learning rate, where one is to be chosen.
     patient : bool
         Learn from all but the sections 12-17 and end when their pixel error stops improving; `seconds` is a cap then.
     report : callable, optional
@@ -161,16 +78,16 @@ def run_rival(
     torch.set_num_threads(1)
     learn, held_out = load_fold("em", fold, root=place.root)
     learn, chosen_on = without_block(learn) if patient else (learn, None)
-    name = f"{rival.name}-patient" if patient else rival.name
-    config = replace(RECIPE, seed=seed, tile=rival.tile, batch_size=rival.batch_size)
+    name, config = label or rival.name, rival.config(seed, rate)
     share = 1 / len(rival.networks)
     maps, courses, clocks = [], [], []
     for number, settings in enumerate(rival.networks):
-        net = rival.build(settings, seed + 100 * number)
-        checkpoint = place.folder / f"{run_name(name, fold, seed)}-{number}.checkpoint"
+        own = replace(config, seed=seed + 100 * number)  # members of a committee see different windows
+        net = rival.build(settings, own.seed)
+        checkpoint = place.folder / f"{run_name(name, fold, seed)}-{number}-of-{seconds:g}-s.checkpoint"
         budget = Budget(seconds, patience=PATIENCE * patient, look_every=seconds / LOOKS).part(share)
         files = {"checkpoint": checkpoint, "report": report}
-        course, learnt = trained(rival.kind, net, learn, config, budget, chosen_on=chosen_on, **files)
+        course, learnt = trained(rival.kind, net, learn, own, budget, chosen_on=chosen_on, **files)
         started, cpu = time.perf_counter(), time.process_time()
         maps.append(cell_probability(rival.kind, net, held_out.images))
         clocks.append((time.perf_counter() - started, time.process_time() - cpu))
@@ -221,14 +138,19 @@ def trained(
     images = np.stack([standardised(image) for image in learn.images])
     if kind == "cascade":
         started = time.process_time()
-        steps = fit_cascade(net, images, learn.labels > 0, replace(config, learning_rate=0.01), budget)
+        steps = fit_cascade(net, images, learn.labels > 0, config, budget)
         return {"steps": steps}, round(time.process_time() - started, 1)
+    net.to(memory_format=torch.channels_last)
     if kind == "windows":
         windows = BalancedWindows.of(learn, images, window=net.window, batch_size=config.batch_size, seed=config.seed)
         draw = windows.batch
     else:
         draw = tiles_of(net, learn, config)
-        net.to(memory_format=torch.channels_last)
+    ticks = []
+
+    def timed(step: int):
+        ticks.append(time.process_time())
+        return draw(step)
 
     def look(net: nn.Module) -> tuple[float, float]:
         cell, truth = cell_probability(kind, net, chosen_on.images), chosen_on.labels > 0
@@ -236,9 +158,12 @@ def trained(
         return min(errors), LEVELS[int(np.argmin(errors))]
 
     looks = look if chosen_on is not None else None
-    history = fit(net, draw, config, budget, look=looks, checkpoint=checkpoint, on_report=report)
+    history = fit(net, timed, config, budget, look=looks, checkpoint=checkpoint, on_report=report)
     parts = np.array_split(np.array(history.loss), min(CURVE_POINTS, len(history.loss)))
     course = {"steps": len(history.loss), "loss": [round(float(part.mean()), 4) for part in parts]}
+    if len(ticks) > 1:  # a median far above the fastest tenth: a slow host, and a run to be repeated
+        tenth, median = np.percentile(np.diff(ticks), (10, 50))
+        course["step_seconds"] = {"fastest tenth": float(f"{tenth:.3g}"), "median": float(f"{median:.3g}")}
     course["looks"] = [[round(look.seconds, 1), round(look.pixel_error, 5)] for look in history.validation]
     return course, round(history.seconds, 1)
 
@@ -270,10 +195,9 @@ def cell_probability(kind: str, net: nn.Module, images: np.ndarray) -> np.ndarra
 
 
 def calibration_of(net: nn.Module, learn: Dataset) -> Calibration:
-    """Fit the authors' polynomial on the middle of two training sections; its time is not part of the budget."""
-    starts = [max(side - CALIBRATION_SIDE, 0) // 2 for side in learn.images.shape[1:]]
-    part = np.s_[[0, -1], *(slice(start, start + CALIBRATION_SIDE) for start in starts)]
-    return Calibration.fit(cell_probability("windows", net, learn.images[part]), learn.labels[part] > 0)
+    """Fit the authors' polynomial on the first and last training section; its time is not part of the budget."""
+    ends = learn.subset([0, len(learn) - 1])
+    return Calibration.fit(cell_probability("windows", net, ends.images), ends.labels > 0)
 
 
 def scores_of(labels: np.ndarray, probability: np.ndarray) -> dict:

@@ -1,8 +1,9 @@
 """What the U-Net is compared with: each method trained for the same time on the same sections, one record per run.
 
-Every method gets the same budget of processor time on one thread, the same sections, the same energy with weight 1 at
-every pixel, and the same scores. Nothing here decides a setting: rate, augmentation and weights are those that the
-study on the sections 12-17 left for the long runs.
+Every method gets the same budget of processor time on one thread, the same sections and the same scores; all but the
+cascade, which keeps its authors' squared error, the energy of Eq. 1 with weight 1. Nothing of the comparison decides a
+setting: augmentation and weights are those that the study on the sections 12-17 left for the long runs, and on these
+sections the rate of each method was chosen, in short runs of their own.
 """
 
 from __future__ import annotations
@@ -23,10 +24,12 @@ from unet_paper.baselines.sliding_window import DenseWindows, SlidingWindowNet
 from unet_paper.experiments.plan import WEIGHTS
 from unet_paper.model import UNet
 from unet_paper.overlap_tile import tile_grid
+from unet_paper.training.config import TrainConfig
 
-# Processor time of one thread for each run, in s. With bf16 matrix units a U-Net of 16 channels takes about 4,000 steps
-# in it, so that all runs, three seeds and both folds, fit into six hours of one core.
-SECONDS = 300.0
+# Processor time of one thread for each run, in s, by what the run is for. "equal": the comparison; with matrix units
+# for bfloat16 a U-Net of 16 channels takes about 4,000 steps in it, and all runs, three seeds and both folds, fit into
+# six hours of a core. "patient": at most so long, ending when the sections 12-17 stop improving. "rates": to choose.
+SECONDS = {"equal": 300.0, "patient": 3600.0, "rates": 100.0}
 SEEDS = {1: (0, 1, 2), 4: (0,)}  # fold -> seeds: 6-11 are annotated plainly, 24-29 with rings
 SIDE = 512  # px, of a section
 # One recipe for all: no border term and no w_c, as the study on 12-17 chose. Time ends a run, long before `steps`.
@@ -61,8 +64,11 @@ class Rival:
         Windows in a step; 1 tile for the others.
     members : tuple of mapping
         Settings of several networks that share the time and whose maps are averaged; empty for one network.
-    folds : tuple of int
-        Where it is run.
+    rate : float
+        Peak rate of Adam: of `rates` the one with the smallest pixel error on the sections 12-17, of this rival or of
+        the one of its kind in `RATED`.
+    rates : tuple of float
+        Those that were tried.
     """
 
     name: str
@@ -72,7 +78,8 @@ class Rival:
     tile: int = 316
     batch_size: int = 1
     members: tuple[Mapping[str, object], ...] = ()
-    folds: tuple[int, ...] = (1, 4)
+    rate: float = 1e-3
+    rates: tuple[float, ...] = (3e-4, 1e-3, 3e-3)
 
     def __post_init__(self):
         check_choice(self.kind, tuple(KINDS), name="kind")
@@ -88,6 +95,13 @@ class Rival:
         if hasattr(net, "reset_parameters"):
             net.reset_parameters(torch.Generator().manual_seed(seed))
         return net
+
+    def config(self, seed: int, rate: float | None = None) -> TrainConfig:
+        """Return how it is trained; `rate` only where one is to be chosen."""
+        precision = "float32" if self.kind == "cascade" else RECIPE.precision
+        rate = self.rate if rate is None else rate
+        shape = {"tile": self.tile, "batch_size": self.batch_size}
+        return replace(RECIPE, seed=seed, learning_rate=rate, precision=precision, **shape)
 
     @property
     def parameters(self) -> int:
@@ -133,7 +147,7 @@ RIVALS = {
         _unet(5, ", as large as N4"),
         Rival("rival-fcn-8s", "fully convolutional, 8s", "fcn", {"base_channels": 16, "head": "8s"}, tile=256),
         Rival("rival-hypercolumns", "hypercolumns", "hypercolumns", {"base_channels": 16}, tile=256),
-        Rival("rival-cascade", "cascade", "cascade", {"levels": 4}, tile=SIDE),
+        Rival("rival-cascade", "cascade", "cascade", {"levels": 4}, tile=SIDE, rate=1e-2, rates=(3e-3, 1e-2, 3e-2)),
         Rival("rival-padded", "padded, batch norm", "padded", {"base_channels": 16, "batch_norm": True}, tile=256),
         Rival("rival-n3", "sliding window N3, 65 px", settings={"window": 65}, tile=65, **WINDOWS),
         Rival("rival-w31", "window of 31 px", settings={"window": 31}, tile=31, **WINDOWS),
@@ -145,6 +159,11 @@ RIVALS = {
         _unet(4, ", as large as N3"),
     )
 }
+# Rates are chosen with one of each kind, U-Nets with a wide and a narrow one.
+RATED = (
+    *("rival-unet-16", "rival-unet-5", "rival-n4", "rival-fcn-8s", "rival-hypercolumns", "rival-cascade"),
+    "rival-padded",
+)
 # Each rival and the U-Net that has about as many parameters, within 25 %.
 EQUAL_SIZE = {
     "rival-n4": "rival-unet-5",

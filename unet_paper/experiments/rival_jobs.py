@@ -1,0 +1,125 @@
+"""Which runs of the comparison are still to be made: at equal time, with patience, and to choose learning rates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from unet_paper.arrays import check_choice
+from unet_paper.experiments.plan import Experiment
+from unet_paper.experiments.record import read_records, record_path, run_name
+from unet_paper.experiments.rival_runs import run_rival
+from unet_paper.experiments.rivals import RATED, RECIPE, RIVALS, SECONDS, SEEDS
+from unet_paper.experiments.runner import Place
+from unet_paper.experiments.summary import CHOICE_FOLD
+from unet_paper.training import History
+
+
+@dataclass(frozen=True)
+class RivalJob:
+    """One run of a rival, as the runner takes it.
+
+    Attributes
+    ----------
+    rival : str
+        Of `RIVALS`.
+    fold, seed : int
+        Which sections are held out, and the seed of weights and draws.
+    way : {"equal", "patient", "rates"}
+        How it ends and what for: see `unet_paper.experiments.rivals.SECONDS`.
+    seconds : float
+        The budget, or the cap.
+    rate : float or None
+        The learning rate, where one is to be chosen; None: the rival's own.
+    """
+
+    rival: str
+    fold: int
+    seed: int
+    way: str = "equal"
+    seconds: float = SECONDS["equal"]
+    rate: float | None = None
+
+    def __post_init__(self):
+        check_choice(self.way, tuple(SECONDS), name="way")
+
+    @property
+    def label(self) -> str:
+        """The rival, and what is particular about the run."""
+        particular = {"equal": "", "patient": "-patient", "rates": f"-rate-{self.rate}"}
+        return f"{self.rival}{particular[self.way]}"
+
+    @property
+    def name(self) -> str:
+        """What its files are called."""
+        return run_name(self.label, self.fold, self.seed)
+
+    @property
+    def plan(self) -> Experiment:
+        """The same as an experiment, for whoever publishes its record."""
+        return Experiment(self.label, "em", RECIPE, folds=(self.fold,))
+
+    def run(self, place: Place, report: Callable[[History], None]) -> None:
+        """Train, score and write the record."""
+        how = {"label": self.label, "seconds": self.seconds, "rate": self.rate, "patient": self.way == "patient"}
+        run_rival(RIVALS[self.rival], self.fold, self.seed, place, report=report, **how)
+
+    def is_recorded(self, folder: Path | None) -> bool:
+        """Tell whether the run, of this budget, has a record in a folder; None stands for `data/results`."""
+        made = read_records(self.label, folder, seed=self.seed)
+        return any((record["fold"], record["budget"]["seconds"]) == (self.fold, self.seconds) for record in made)
+
+
+def planned(names: Sequence[str], way: str, *, seconds: float | None = None) -> list[RivalJob]:
+    """Return every run that is planned for some rivals: seed 0 of all comes first, so that a table soon has its rows.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of `RIVALS`.
+    way : {"equal", "patient", "rates"}
+        At equal time, every fold and seed of `SEEDS`; with patience, seed 0 on fold 1 of all networks (the cascade's
+        classifiers end one by one); rates, each of `Rival.rates` of those in `RATED`, on the sections 12-17.
+    seconds : float, optional
+        The budget of each run, by default that of the way.
+    """
+    seconds = SECONDS[way] if seconds is None else seconds
+    if way == "patient":
+        return [RivalJob(name, 1, 0, way, seconds) for name in names if RIVALS[name].kind != "cascade"]
+    if way == "rates":
+        rated = [name for name in names if name in RATED]
+        return [RivalJob(name, CHOICE_FOLD, 0, way, seconds, rate) for name in rated for rate in RIVALS[name].rates]
+    jobs = [RivalJob(name, fold, seed, way, seconds) for name in names for fold in SEEDS for seed in SEEDS[fold]]
+    return sorted(jobs, key=lambda job: (job.seed, job.fold))
+
+
+def rival_jobs(
+    names: Sequence[str],
+    folder: Path | None,
+    *,
+    way: str = "equal",
+    folds: Sequence[int] | None = None,
+    seeds: Sequence[int] | None = None,
+    seconds: float | None = None,
+) -> list[RivalJob]:
+    """Return the planned runs that have no record of their budget yet, neither in `folder` nor in `data/results`.
+
+    Parameters
+    ----------
+    names, way, seconds
+        As for `planned`.
+    folder : pathlib.Path or None
+        Where runs are made.
+    folds, seeds : sequence of int, optional
+        Only these.
+    """
+    jobs = [job for job in planned(names, way, seconds=seconds) if folds is None or job.fold in folds]
+    jobs = [job for job in jobs if seeds is None or job.seed in seeds]
+    return [job for job in jobs if not any(job.is_recorded(where) for where in (folder, None))]
+
+
+def finished(names: Sequence[str], folder: Path) -> list[RivalJob]:
+    """Return the runs of rivals, of every way, whose records lie in `folder`."""
+    jobs = [job for way in SECONDS for job in planned(names, way)]
+    return [job for job in jobs if record_path(folder, job.label, job.fold, job.seed).is_file()]
