@@ -169,6 +169,18 @@ def test_verdicts_follow_from_complete_rows_alone():
     assert (found.verdict, found.missing) == ("not examined", ("rival-n4-fold4",))
 
 
+def test_seeds_have_a_spread_and_one_run_has_none():
+    def run(error: float) -> dict:
+        return {"title": "windows", "scores": {"none": {"rand_error": error}}}
+
+    usable = {("rival-n4", 1, seed): run(error) for seed, error in enumerate((0.1, 0.2, 0.3))}
+    rows = rival_rows.RivalRows(usable | {("rival-n4", 4, 0): run(0.25)}, {}, 300.0)
+    assert rival_rows.over_seeds(rows, ["rand_error"]) == {
+        ("windows", "fold 1, 3 seeds"): {"rand_error": "0.2 ± 0.1"},
+        ("windows", "fold 4, one seed"): {"rand_error": "0.25"},
+    }
+
+
 def test_pixels_that_a_run_was_told_by_hand():
     config, none = {"batch_size": 8, "tile": 316}, {"base_channels": 2}
     run = {"kind": "unet", "config": config, "networks": [none], "courses": [{"steps": 3}]}

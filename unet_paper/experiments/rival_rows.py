@@ -163,6 +163,34 @@ def mean_of(records: Sequence[Mapping], measure: str) -> float:
     return float(np.mean([record["scores"]["none"][measure] for record in records]))
 
 
+def over_seeds(rows: RivalRows, measures: Sequence[str]) -> dict[tuple[str, str], dict[str, str]]:
+    """Return the mean and the standard deviation over seeds of every rival on each fold, as text for a table.
+
+    Parameters
+    ----------
+    rows : RivalRows
+        What was run.
+    measures : sequence of str
+        Of `unet_paper.experiments.measures.EM_MEASURES`.
+
+    Returns
+    -------
+    dict
+        (title, such as ``"fold 1, 3 seeds"``) -> measure -> ``"mean ± deviation"``; of one seed its value alone.
+    """
+    table = {}
+    for name, fold in ((name, fold) for name in RIVALS for fold in SEEDS):
+        if runs := rows.of(name, fold):
+            seeds = "one seed" if len(runs) == 1 else f"{len(runs)} seeds"
+            table[runs[0]["title"], f"fold {fold}, {seeds}"] = {measure: _spread(runs, measure) for measure in measures}
+    return table
+
+
+def _spread(runs: Sequence[Mapping], measure: str) -> str:
+    values = [run["scores"]["none"][measure] for run in runs]
+    return f"{np.mean(values):.4g}" + (f" ± {np.std(values, ddof=1):.1g}" if len(values) > 1 else "")
+
+
 def pixels_seen(record: Mapping) -> int:
     """Count the pixels whose class a run was told, as often as it was: what a method gets out of its time."""
     total = 0
