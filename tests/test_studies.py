@@ -11,10 +11,12 @@ import torch
 
 from tests.training.tiny import CONFIG
 from unet_paper.analysis.operations import step_flop
+from unet_paper.augmentation import elastic_std_of
 from unet_paper.baselines import SkiplessUNet
 from unet_paper.cli import main
 from unet_paper.datasets import synthetic_em
-from unet_paper.experiments import recipe, study_rows, study_runs
+from unet_paper.experiments import EXPERIMENTS, recipe, study_rows, study_runs
+from unet_paper.experiments.effects import SYMMETRIES
 from unet_paper.experiments.recipe import BASE, Recipe
 from unet_paper.experiments.runner import Place
 from unet_paper.experiments.studies import CHANGES, RATES, STUDIES, Change, Planned, named, planned
@@ -29,12 +31,12 @@ def row(change: str, fold: int = 1, seed: int = 0, **more) -> dict:
     """Return the least that a row must hold to be used."""
     found = CHANGES[change].recipe(ALL_RATES)
     known = {"change": change, "fold": fold, "seed": seed, "version": VERSION, "base": recipe.BASE.fingerprint}
-    return {**known, "recipe": found.fingerprint, "scores": {"block": {"v_rand": 0.5}}, **more}
+    return {**known, "recipe": found.fingerprint, "scores": {"block": {"pixel_error": 0.5}}, **more}
 
 
 def fold_of_noise(task: str, fold: int, *, root=None):
-    sections = synthetic_em(7, (40, 48), generator=np.random.default_rng(fold))
-    return sections.subset([0, 1, 2]), sections.subset([3, 4, 5, 6])
+    sections = synthetic_em(8, (40, 48), generator=np.random.default_rng(fold))
+    return sections.subset([0, 1, 2]), sections.subset([3, 4, 5, 6, 7])
 
 
 # Each change is what it says
@@ -65,6 +67,19 @@ def test_tiles_of_other_sizes_and_padding_take_as_many_operations_as_the_base(na
     found = CHANGES[name].recipe()
     cost, base = (step_flop(some.make_network(), some.config.tile) * some.config.steps for some in (found, BASE))
     assert cost == pytest.approx(base, rel=0.05)
+
+
+@pytest.mark.parametrize("name", ["tile 252 px", "tile 444 px", "tile 572 px", "padded"])
+def test_tiles_of_other_sizes_are_strained_and_warmed_up_as_those_of_the_base(name):
+    config = CHANGES[name].recipe().config
+    assert (config.elastic_std, elastic_std_of(config.elastic_strain, 316)) == (0, pytest.approx(5, abs=0.01))
+    share = BASE.config.warmup_steps / BASE.config.steps
+    assert config.warmup_steps / config.steps == pytest.approx(share, rel=0.06)
+
+
+def test_borders_between_small_cells_are_as_wide_as_in_the_long_runs():
+    for change in ("DIC", "DIC, w0 10"):
+        assert CHANGES[change].recipe().config.sigma == EXPERIMENTS["dic-hela-small"].config.sigma
 
 
 @pytest.mark.parametrize("family", RATES)
@@ -114,9 +129,9 @@ def test_splits_never_test_on_what_was_learned_from(monkeypatch):
     monkeypatch.setattr(recipe, "load_fold", lambda *_, **__: fold_of_noise("em", 0))
     monkeypatch.setitem(recipe.RANDOM, "em", 2)
     learn, tests = BASE.changed({"split": "interleaved"}).load(1, 0)
-    assert (learn.frames, tests["block"].frames) == ((0, 1, 2, 3, 5), (4, 6))
+    assert (learn.frames, tests["block"].frames) == ((0, 1, 2, 3, 5, 7), (4, 6))
     learn, tests = BASE.changed({"split": "block and random"}).load(1, 0)
-    assert tests["block"].frames == (3, 4, 5, 6)
+    assert tests["block"].frames == (3, 4, 5, 6, 7)
     assert sorted(learn.frames + tests["random"].frames) == [0, 1, 2]
     assert len(tests["random"]) == 2
 
@@ -142,8 +157,8 @@ def test_what_is_missing_is_named(tmp_path):
     found = read_study("study-shape", tmp_path)
     assert [made["seed"] for made in found.of("no skips")] == [0, 2]
     assert Planned("study-shape", "no skips", 1, 1) in found.missing
-    assert "no skips (fold 1: seeds 1); padded (fold 1: seeds 0 1 2)" in found.gaps
-    assert found.gaps.startswith("study-shape lacks 10 runs: ")
+    assert "no skips (fold 1: seeds 1); no skips, dropout 0 (fold 1: seeds 0 1 2)" in found.gaps
+    assert found.gaps.startswith("study-shape lacks 13 runs: ")
 
 
 def test_a_complete_study_has_no_gaps(tmp_path):
@@ -199,12 +214,12 @@ def test_a_file_that_holds_no_rows_is_refused_with_what_to_do(tmp_path):
         read_study("study-base", tmp_path)
 
 
-def test_a_rate_is_chosen_once_all_were_tried_and_a_diverged_run_counts_as_tried(tmp_path):
+def test_a_rate_is_chosen_once_all_were_tried(tmp_path):
     path = rows_path("study-rates", tmp_path)
     small, middle, large = (f"momentum 0.99, rate {rate:g}" for rate in RATES["momentum 0.99"])
-    add_rows(path, [row(small, fold=2), row(middle, fold=2, scores={"block": {"v_rand": 0.8}})])
+    add_rows(path, [row(small, fold=2), row(middle, fold=2, scores={"block": {"pixel_error": 0.2}})])
     assert tuned_rates(read_study("study-rates", tmp_path)) == {}
-    add_rows(path, [row(large, fold=2, scores=None)])
+    add_rows(path, [row(large, fold=2)])
     assert tuned_rates(read_study("study-rates", tmp_path)) == {"momentum 0.99": 1e-3}
 
 
@@ -255,17 +270,17 @@ def tiny(monkeypatch, tmp_path):
     for name, change in changes.items():
         monkeypatch.setitem(CHANGES, name, change)
     monkeypatch.setattr(recipe, "load_fold", fold_of_noise)
-    monkeypatch.setattr(study_runs, "AVERAGES", {"2 rotations": {"rotations": 2}})
+    monkeypatch.setattr(study_runs, "AVERAGES", {"2 rotations": {"rotations": 2}, SYMMETRIES: {"rotations": 1}})
     return Place(tmp_path)
 
 
 def test_a_run_leaves_one_row_that_names_its_circumstances_and_no_checkpoint(tiny):
     StudyJob("study-base", "base", 1, 0).run(tiny, lambda history: None)
     (made,) = read_study("study-base", tiny.folder).usable
-    assert set(made["scores"]) == {"block", "2 rotations"}
+    assert set(made["scores"]) == {"block", "2 rotations", SYMMETRIES}
     assert {"seed", "fold", "commit", "device", "matrix_units", "date"} <= set(made)
     assert len(made["trained_on"]["sha256"]) == len(made["tested_on"]["block"]["sha256"]) == 64
-    assert np.array(made["scores"]["block"]["sections"]["v_rand_error"]).shape == (4, 11)
+    assert np.array(made["scores"]["block"]["sections"]["v_rand_error"]).shape == (5, 11)
     assert np.array(made["signals"]["end"]).shape == (23, 3)
     assert not list(tiny.folder.glob("*checkpoint*"))
 
@@ -277,12 +292,14 @@ def test_a_run_whose_row_another_process_has_added_meanwhile_is_not_done_again(t
     job.run(tiny, lambda history: None)
 
 
-def test_a_run_that_diverges_leaves_a_row_that_says_so(tiny, monkeypatch):
+def test_a_run_that_diverges_leaves_a_row_that_says_so_and_the_scores_of_an_empty_map(tiny, monkeypatch):
     changed = Change("no skips", {"optimiser": "sgd", "learning_rate": 1e30, "steps": 12})
     monkeypatch.setitem(CHANGES, "no skips", changed)
     made = run_row(StudyJob("study-shape", "no skips", 1, 1), tiny)
-    assert made["scores"] is None
     assert "the loss is" in made["diverged"]
+    assert set(made["scores"]) == {"block", SYMMETRIES}
+    blank = study_runs.em_row(fold_of_noise("em", 1)[1], np.zeros((5, 40, 48), np.float32))
+    assert made["scores"]["block"] == blank
 
 
 def test_a_map_is_kept_to_a_sixteenth():

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tests.test_studies import ALL_RATES
 from unet_paper.experiments.effects import (
+    SYMMETRIES,
     averaged,
     beside_block,
     effect_of,
@@ -16,6 +17,7 @@ from unet_paper.experiments.effects import (
     image_errors,
     mistakes,
     second_block,
+    t_interval,
     told,
 )
 from unet_paper.experiments.recipe import BASE
@@ -27,14 +29,16 @@ from unet_paper.figures import ablations
 V, CELL = "v_rand_error", "seg_error"
 
 
-def row(change: str, errors, *, seed: int = 0, fold: int = 1, frames=None, measure: str = V) -> dict:
+def row(
+    change: str, errors, *, seed: int = 0, fold: int = 1, frames=None, measure: str = V, v_rand: float = 0.9
+) -> dict:
     """Return a row with one error for each image: a curve that is flat over two thresholds."""
     sections = {measure: [[error, error] for error in errors]}
     return {
         **{"change": change, "fold": fold, "seed": seed, "version": VERSION, "base": BASE.fingerprint},
         "recipe": CHANGES[change].recipe(ALL_RATES).fingerprint,
         "tested_on": {"block": {"frames": list(frames or range(6, 6 + len(errors)))}},
-        "scores": {"block": {"sections": sections}},
+        "scores": {test: {"sections": sections, "v_rand": v_rand} for test in ("block", SYMMETRIES)},
     }
 
 
@@ -81,7 +85,7 @@ def test_an_effect_is_a_difference_on_the_same_images():
     effect = effect_of("no skips", changed, unchanged, V, against="base", fold=1)
     assert (effect.error, effect.without) == pytest.approx((0.4, 0.15))
     assert effect.difference == pytest.approx(0.25)
-    assert (effect.seeds, effect.seeds_without) == (1, 1)
+    assert effect.seeds == 1
     assert not effect.excludes_zero  # of luck in training, one run knows nothing
 
 
@@ -93,22 +97,40 @@ def test_what_is_the_same_on_every_image_and_seed_has_no_width(errors, shift):
     assert (effect.low, effect.high) == pytest.approx((shift, shift), abs=1e-12)
 
 
-def test_luck_of_the_seeds_widens_the_interval():
-    unchanged = [row("base", [0.1, 0.1], seed=seed) for seed in range(3)]
+def test_students_interval_by_hand():
+    # mean 2, standard deviation 1, three values: 2 -+ 4.3027 / sqrt(3)
+    assert t_interval([1, 2, 3]) == pytest.approx((2 - 2.4841, 2 + 2.4841), abs=1e-4)
+    assert t_interval([1]) == (-np.inf, np.inf)
+
+
+def test_runs_of_one_seed_are_a_pair_so_what_they_share_cancels():
+    unchanged = [row("base", [e, e], seed=seed) for seed, e in enumerate((0.1, 0.3, 0.5))]
     calm, wild = (
-        effect_of("padded", [row("padded", [e, e]) for e in errors], unchanged, V, against="base", fold=1)
-        for errors in ([0.2, 0.2, 0.2], [0.0, 0.2, 0.4])
+        [row("padded", [e, e], seed=seed) for seed, e in enumerate(errors)]
+        for errors in ([0.2, 0.4, 0.6], [0.6, 0.4, 0.2])
     )
-    assert calm.difference == pytest.approx(wild.difference)
-    assert (calm.low, calm.high) == pytest.approx((0.1, 0.1))
-    assert wild.low < 0.0 < 0.15 < wild.high
-    assert calm.is_harm
-    assert not wild.excludes_zero
+    steady, loose = (effect_of("padded", rows, unchanged, V, against="base", fold=1) for rows in (calm, wild))
+    assert steady.difference == pytest.approx(loose.difference) == pytest.approx(0.1)
+    assert (steady.low, steady.high) == pytest.approx((0.1, 0.1))
+    assert loose.low < 0 < loose.high
+    assert steady.is_harm
+    assert not loose.excludes_zero
 
 
-def test_a_diverged_run_has_no_error_and_no_effect():
-    diverged = [{**row("padded", [0.1]), "scores": None}]
-    assert effect_of("padded", diverged, [row("base", [0.1])], V, against="base", fold=1) is None
+def test_only_seeds_that_both_sides_have_count():
+    unchanged = [row("base", [0.1, 0.1], seed=seed) for seed in (0, 1)]
+    changed = [row("padded", [e, e], seed=seed) for seed, e in ((1, 0.3), (2, 0.9))]
+    effect = effect_of("padded", changed, unchanged, V, against="base", fold=1)
+    assert (effect.seeds, effect.difference) == (1, pytest.approx(0.2))
+    assert effect_of("padded", changed[1:], unchanged, V, against="base", fold=1) is None
+
+
+def test_an_effect_says_how_many_runs_learned_nothing():
+    unchanged = [row("base", [0.1, 0.1], seed=seed) for seed in range(3)]
+    changed = [row("no skips", [e, e], seed=seed, v_rand=1 - e) for seed, e in enumerate((0.94, 0.2, 0.94))]
+    effect = effect_of("no skips", changed, unchanged, V, against="base", fold=1)
+    assert effect.collapsed == 2
+    assert str(effect).endswith("; 2 of 3 learned nothing)")
 
 
 def test_effects_are_sorted_and_say_what_they_are_compared_with():
@@ -142,7 +164,7 @@ def test_the_second_block_waits_for_the_first_and_takes_the_five_largest_effects
 
 def test_without_rows_every_claim_is_open_and_says_what_is_missing():
     found = verdicts(studies_with([]))
-    assert set(found) == {"C5", "C6", "C7", "C8", "C9"}
+    assert set(found) == {"C6", "C7", "C8", "C9"}
     assert {verdict.verdict for verdict in found.values()} == {"not examined"}
     assert "dropout 0 (fold 1: seeds 0 1 2)" in found["C9"].missing
     assert "base (fold 1: seeds 0 1 2)" in found["C9"].missing
@@ -165,9 +187,6 @@ def test_a_claim_stays_open_while_a_single_run_is_missing_and_shows_what_is_ther
 @pytest.mark.parametrize(
     ("claim", "errors", "verdict"),
     [
-        ("C5", {"sqrt(1/N)": 0.2, "PyTorch": 0.2}, "reproduced"),
-        ("C5", {"PyTorch": 0.2}, "partly"),
-        ("C5", {}, "not reproduced"),
         ("C6", {"momentum 0": 0.2}, "reproduced"),
         ("C6", {"momentum 0": 0.2, "momentum 0.9, batch 10": 0.05}, "partly"),
         ("C6", {"momentum 0, batch 100": 0.05}, "not reproduced"),
@@ -210,7 +229,7 @@ def test_the_same_network_has_an_error_on_the_block_and_one_on_images_drawn_at_r
     made = row("random sections beside a block", [0.1, 0.3])
     made["tested_on"]["random"] = {"frames": [1, 20, 29]}
     made["scores"]["random"] = {"sections": {V: [[0.1, 0.0], [0.1, 0.0], [0.1, 0.3]]}}
-    assert beside_block([made, {**made, "scores": None}]) == [pytest.approx((0.2, 0.1))]
+    assert beside_block([made]) == [pytest.approx((0.2, 0.1))]
 
 
 def test_mergers_stand_beside_splits_at_every_threshold():
@@ -226,7 +245,7 @@ def texts(axes) -> list[str]:
 
 def test_a_figure_without_rows_says_so():
     empty = [
-        ablations.plot_effects([], measure="error"),
+        ablations.plot_effects({"error": []}),
         ablations.plot_few_sections({"base": {}}, measure="error"),
         ablations.plot_maps({}),
         ablations.plot_averages({}, measure="error"),
@@ -241,8 +260,9 @@ def test_a_single_run_gets_a_hollow_mark_and_no_colour_of_certainty():
     rows = [row("base", [0.1, 0.1], seed=seed) for seed in range(3)]
     rows += [row("no skips", [0.3, 0.3], seed=seed) for seed in range(3)] + [row("padded", [0.2, 0.2])]
     found = effects(studies_with(rows))
-    (axes,) = ablations.plot_effects(found, measure="error").axes
+    axes, other = ablations.plot_effects({"error": found, "pixel error": found[:1]}).axes
+    assert len(other.lines) == 3, "a line for 0, an interval, a mark"
     marks = [line for line in axes.lines if line.get_marker() == "o"]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["padded", "no skips"]
-    assert [mark.get_markerfacecolor() for mark in marks] == ["white", ablations.COLOURS["error"]]
-    assert marks[0].get_color() == ablations.COLOURS["image"]
+    assert [mark.get_markerfacecolor() for mark in marks] == [ablations.COLOURS["error"], "white"]
+    assert marks[1].get_color() == ablations.COLOURS["image"]

@@ -1,10 +1,11 @@
 """From the rows of the studies to effects with intervals.
 
-An effect is the error with a change minus the error without it, on the same images: above 0, the change does harm.
+An effect is the error with a change minus the error without it, of the same seed and on the same images: above 0, the
+change does harm. Runs of one seed share their first weights, their tiles and their sections, so each makes a pair.
 
 References
 ----------
-Efron, Tibshirani (1993), An Introduction to the Bootstrap.
+Student (1908), "The probable error of a mean", Biometrika 6, 1-25, doi:10.2307/2331554 (paired differences).
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy import stats
 
 from unet_paper.experiments.studies import CHANGES, LARGEST, RINGED_BLOCK, SEEDS, Planned
 from unet_paper.experiments.study_rows import Rows
 
-DRAWS = 4_000
 CONFIDENCE = 0.95
+SYMMETRIES = "8 symmetries"  # maps averaged over these: between seeds of the base, V_Rand differs by a quarter as much
+EMPTY = {"v_rand": 0.1, "seg": 0.05}  # a map of one value has a V_Rand of 0.06 on the sections 6-11, and a SEG near 0
 # The best warping error over thresholds is small for a useless map too: where nearly no pixel is called cell, hardly
 # one can be merged or split. V_Rand cannot be won that way.
 MEASURE = "v_rand_error"
@@ -28,8 +31,9 @@ class Effect(NamedTuple):
     """What one change did to one measure on one fold.
 
     `error` and `without` are the mean errors with the change and of what it is compared with; `difference` is the
-    former minus the latter, and 95 % of the bootstrap's differences lie between `low` and `high`. `seeds` and
-    `seeds_without` count the runs of both; with one run, the interval knows of sections only, not of luck in training.
+    former minus the latter. `low` and `high` are the ends of its 95 % interval: over `seeds` pairs of runs, on these
+    very images; with a single pair, over images, and then it knows nothing of luck in training. `collapsed` counts the
+    runs with the change that learned nothing.
     """
 
     change: str
@@ -42,28 +46,34 @@ class Effect(NamedTuple):
     low: float
     high: float
     seeds: int
-    seeds_without: int
+    collapsed: int = 0
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether the interval lies on one side of 0, and more than one run stands behind both errors."""
-        return min(self.seeds, self.seeds_without) > 1 and (self.low > 0 or self.high < 0)
+        """Whether the interval lies on one side of 0, and more than one pair of runs stands behind it."""
+        return self.seeds > 1 and (self.low > 0 or self.high < 0)
 
     @property
     def is_harm(self) -> bool:
-        """Whether the change does harm beyond doubt, as far as such an interval can say."""
+        """Whether the change does harm, as far as such an interval can say."""
         return self.excludes_zero and self.difference > 0
 
     @property
     def is_gain(self) -> bool:
-        """Whether the change helps beyond doubt, as far as such an interval can say."""
+        """Whether the change helps, as far as such an interval can say."""
         return self.excludes_zero and self.difference < 0
 
     def __str__(self) -> str:
-        """Say the difference with its interval, and how many runs stand behind it if it is few."""
-        few = min(self.seeds, self.seeds_without)
-        runs = "" if few >= len(SEEDS) else f", {few} run{'s' * (few > 1)}"
-        return f"{self.difference:+.4f} ({self.low:+.4f} to {self.high:+.4f}{runs})"
+        """Say the difference with its interval, how many runs stand behind it if it is few, and which failed."""
+        runs = "" if self.seeds >= len(SEEDS) else f", {self.seeds} run{'s' * (self.seeds > 1)}"
+        failed = f"; {self.collapsed} of {self.seeds} learned nothing" if self.collapsed else ""
+        return f"{self.difference:+.4f} ({self.low:+.4f} to {self.high:+.4f}{runs}{failed})"
+
+
+def is_collapsed(row: Mapping) -> bool:
+    """Tell whether a run learned nothing: at its best threshold it is no better than a map of one value."""
+    score = row["scores"]["block"]
+    return any(score[measure] < level for measure, level in EMPTY.items() if measure in score)
 
 
 def image_errors(row: Mapping, measure: str, test: str = "block") -> dict[int, float]:
@@ -72,7 +82,7 @@ def image_errors(row: Mapping, measure: str, test: str = "block") -> dict[int, f
     Parameters
     ----------
     row : mapping
-        Of a run that did not diverge.
+        Of a run.
     measure : str
         ``"warping_error"``, ``"rand_error"``, ``"pixel_error"`` or ``"v_rand_error"`` of EM, ``"seg_error"`` of cells.
     test : str
@@ -86,26 +96,44 @@ def image_errors(row: Mapping, measure: str, test: str = "block") -> dict[int, f
 
 
 def effect_of(
-    change: str, changed: Sequence[Mapping], unchanged: Sequence[Mapping], measure: str, *, against: str, fold: int
+    change: str,
+    changed: Sequence[Mapping],
+    unchanged: Sequence[Mapping],
+    measure: str,
+    *,
+    against: str,
+    fold: int,
+    test: str = "block",
 ) -> Effect | None:
-    """Return the effect of a change on the images that both were tested on; None without a finished run of either.
-
-    Runs are drawn anew among the seeds, images among themselves, the same ones on both sides.
-    """
-    sides = [[image_errors(row, measure) for row in rows if row["scores"]] for rows in (changed, unchanged)]
-    if not all(sides):
+    """Return the effect of a change over the seeds and images that both sides have; None without any."""
+    sides = [{row["seed"]: image_errors(row, measure, test) for row in rows} for rows in (changed, unchanged)]
+    seeds = sorted(set(sides[0]) & set(sides[1]))
+    if not seeds:
         return None
-    common = sorted(set.intersection(*(set(run) for side in sides for run in side)))
-    with_it, without = (
-        np.array([[run[frame] for frame in common] for run in side]) for side in sides
-    )  # (seeds, images) each
-    low, high = _interval(with_it, without)
-    means = float(with_it.mean()), float(without.mean())
-    return Effect(change, against, fold, measure, *means, means[0] - means[1], low, high, len(with_it), len(without))
+    frames = sorted(set.intersection(*(set(side[seed]) for side in sides for seed in seeds)))
+    with_it, without = (np.array([[side[seed][frame] for frame in frames] for seed in seeds]) for side in sides)
+    differences = with_it - without  # (seeds, images)
+    low, high = t_interval(differences.mean(axis=1) if len(seeds) > 1 else differences[0])
+    means = float(with_it.mean()), float(without.mean()), float(differences.mean())
+    collapsed = sum(is_collapsed(row) for row in changed if row["seed"] in seeds)
+    return Effect(change, against, fold, measure, *means, low, high, len(seeds), collapsed)
+
+
+def t_interval(values: Sequence[float]) -> tuple[float, float]:
+    """Return the ends of Student's 95 % interval for a mean; of a single value nothing is known."""
+    if len(values) < 2:
+        return -np.inf, np.inf
+    reach = stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * np.std(values, ddof=1) / len(values) ** 0.5
+    return float(np.mean(values) - reach), float(np.mean(values) + reach)
 
 
 def effects(
-    studies: Mapping[str, Rows], measure: str = MEASURE, *, fold: int = 1, names: Sequence[str] | None = None
+    studies: Mapping[str, Rows],
+    measure: str = MEASURE,
+    *,
+    fold: int = 1,
+    names: Sequence[str] | None = None,
+    test: str = "block",
 ) -> list[Effect]:
     """Return the effect of every change that has rows on a fold, the largest harm first.
 
@@ -119,15 +147,18 @@ def effects(
         Of the runs.
     names : sequence of str, optional
         Only these changes; by default all that are not compared with themselves.
+    test : str
+        Which test set or average, such as `SYMMETRIES`; rows without it are left out.
     """
     found = []
     for change in CHANGES.values() if names is None else map(CHANGES.get, names):
-        changed = rows_of(studies, change.name, fold)
-        unchanged = rows_of(studies, change.against, fold)
-        if change.name == change.against or not _has(measure, [*changed, *unchanged]):
-            continue
-        effect = effect_of(change.name, changed, unchanged, measure, against=change.against, fold=fold)
-        found += [effect] if effect else []
+        changed, unchanged = (
+            [row for row in rows_of(studies, name, fold) if _has(measure, row, test)]
+            for name in (change.name, change.against)
+        )
+        if change.name != change.against:
+            effect = effect_of(change.name, changed, unchanged, measure, against=change.against, fold=fold, test=test)
+            found += [effect] if effect else []
     return sorted(found, key=lambda effect: -effect.difference)
 
 
@@ -136,19 +167,17 @@ def rows_of(studies: Mapping[str, Rows], change: str, fold: int) -> list[dict]:
     return [row for rows in studies.values() for row in rows.of(change, fold)]
 
 
-def told(studies: Mapping[str, Rows], change: str, measure: str = MEASURE, *, fold: int = 1) -> str:
+def told(
+    studies: Mapping[str, Rows], change: str, measure: str = MEASURE, *, fold: int = 1, test: str = "block"
+) -> str:
     """Return an effect with its interval as text; that the amount is unknown where no row says more."""
-    found = effects(studies, measure, fold=fold, names=[change])
+    found = effects(studies, measure, fold=fold, names=[change], test=test)
     return str(found[0]) if found else "an unknown amount (not run yet)"
 
 
 def beside_block(rows: Sequence[Mapping], measure: str = MEASURE) -> list[tuple[float, float]]:
     """Return for each run of "block and random" the mean error on the block, and on the images drawn at random."""
-    finished = [row for row in rows if row["scores"]]
-    tests = ("block", "random")
-    return [
-        tuple(float(np.mean(list(image_errors(row, measure, test).values()))) for test in tests) for row in finished
-    ]
+    return [tuple(_mean_error(row, measure, test) for test in ("block", "random")) for row in rows]
 
 
 def mistakes(rows: Sequence[Mapping], opposite: str) -> np.ndarray:
@@ -161,7 +190,7 @@ def mistakes(rows: Sequence[Mapping], opposite: str) -> np.ndarray:
     opposite : str
         ``"split"`` of EM (px), ``"missed"`` of cells; mergers are px and cuts.
     """
-    counts = [[row["scores"]["block"]["counts"][kind] for kind in ("merge", opposite)] for row in rows if row["scores"]]
+    counts = [[row["scores"]["block"]["counts"][kind] for kind in ("merge", opposite)] for row in rows]
     return np.mean(counts, axis=0)
 
 
@@ -169,10 +198,13 @@ def second_block(studies: Mapping[str, Rows]) -> list[Planned]:
     """Return the runs on the sections 24-29: the changes of the five largest effects, and what they are compared with.
 
     Empty until every run on the sections 6-11 has its row: before that, nobody knows which effects are the largest.
+    Changes with a run that learned nothing are left out: on another block it would learn nothing again. So are
+    optimisers, whose rates belong to them.
     """
-    if any(run.fold == 1 and CHANGES[run.change].recipe({}) for rows in studies.values() for run in rows.missing):
+    if any(run.fold == 1 for rows in studies.values() for run in rows.missing):
         return []
-    largest = sorted(effects(studies), key=lambda effect: -abs(effect.difference))[:LARGEST]
+    able = [effect for effect in effects(studies) if not effect.collapsed and not CHANGES[effect.change].tuned]
+    largest = sorted(able, key=lambda effect: -abs(effect.difference))[:LARGEST]
     names = dict.fromkeys(name for effect in largest for name in (effect.against, effect.change))
     return [Planned("study-largest", name, RINGED_BLOCK, seed) for name in names for seed in SEEDS]
 
@@ -187,18 +219,5 @@ def _mean_error(row: Mapping, measure: str, test: str) -> float:
     return float(np.mean(list(image_errors(row, measure, test).values())))
 
 
-def _has(measure: str, rows: Sequence[Mapping]) -> bool:
-    return all(measure in row["scores"]["block"]["sections"] for row in rows if row["scores"])
-
-
-def _interval(with_it: np.ndarray, without: np.ndarray) -> tuple[float, float]:
-    """(S, N), (S', N) errors -> the middle 95 % of the differences between resampled means."""
-    generator = np.random.default_rng(0)
-    images = generator.integers(with_it.shape[1], size=(DRAWS, with_it.shape[1]))  # the same for both
-    means = [
-        side[generator.integers(len(side), size=(DRAWS, len(side)))].mean(axis=1)[np.arange(DRAWS)[:, None], images]
-        for side in (with_it, without)
-    ]  # (draws, images) each
-    differences = (means[0] - means[1]).mean(axis=1)
-    low, high = np.quantile(differences, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return float(low), float(high)
+def _has(measure: str, row: Mapping, test: str) -> bool:
+    return measure in row["scores"].get(test, {}).get("sections", {})

@@ -171,12 +171,8 @@ def recorded(folder: Path | None = None) -> dict[str, list[dict]]:
 
 
 def studied(folder: Path | None = None) -> dict[str, Finding]:
-    """Return what ablations say of the claims C6 to C9, and the comparison with other methods of C4 and C11.
-
-    C5 is about the variance of fresh maps, so the study of first weights, which scores trained networks, has no say.
-    """
+    """Return what ablations say of the claims C6 to C9, and the comparison with other methods of C4 and C11."""
     found = verdicts(read_studies(folder)) | rival_verdicts(read_rivals(folder))
-    found = {name: said for name, said in found.items() if name != "C5"}
     return {
         name: Finding(
             said.verdict,

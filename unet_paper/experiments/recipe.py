@@ -51,8 +51,9 @@ class Recipe:
     images : int
         Annotated images to learn from, drawn by the seed of the run; 0 for all.
     split : {"block", "interleaved", "block and random"}
-        What is held out: the fold's block (for cells: the other sequence); every other image of it, so that the
-        neighbours of each are learned from; or the block, and beside it some images drawn by the seed from the rest.
+        What is held out: the fold's block (for cells: the other sequence); its second and fourth image, whose
+        neighbours in the block are learned from; or the block, and beside it some images drawn by the seed from the
+        rest.
     """
 
     config: TrainConfig
@@ -112,7 +113,7 @@ class Recipe:
         learn, block = load_fold(self.task, fold, root=root)
         tests = {"block": block}
         if self.split == "interleaved":
-            tests, learn = {"block": block.subset(slice(1, None, 2))}, joined(learn, block.subset(slice(0, None, 2)))
+            tests, learn = {"block": block.subset([1, 3])}, joined(learn, block.subset([0, 2, 4]))
         if self.split == "block and random":
             drawn = _drawn(len(learn), RANDOM[self.task], seed)
             tests["random"] = learn.subset(drawn)

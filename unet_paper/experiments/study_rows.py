@@ -145,16 +145,15 @@ def read_studies(folder: str | os.PathLike | None = None) -> dict[str, Rows]:
 
 
 def tuned_rates(rows: Rows) -> dict[str, float]:
-    """Return the learning rate of each family of optimisers with the largest V_Rand on the sections 12-17.
+    """Return the learning rate of each family of optimisers with the smallest pixel error on the sections 12-17.
 
-    A family is left out until each of its rates was tried. A run that diverged counts as tried.
+    A family is left out until each of its rates was tried.
     """
     chosen = {}
     for family, rates in RATES.items():
         tried = {rate: row for rate in rates for row in rows.of(f"{family}, rate {rate:g}")}
-        finished = {rate: row["scores"]["block"]["v_rand"] for rate, row in tried.items() if row["scores"]}
-        if len(tried) == len(rates) and finished:
-            chosen[family] = max(finished, key=finished.get)
+        if len(tried) == len(rates):
+            chosen[family] = min(tried, key=lambda rate: tried[rate]["scores"]["block"]["pixel_error"])
     return chosen
 
 

@@ -17,7 +17,7 @@ from unet_paper.analysis.operations import step_flop
 from unet_paper.cells import instances
 from unet_paper.datasets import Dataset
 from unet_paper.datasets.folders import repository
-from unet_paper.experiments.effects import second_block
+from unet_paper.experiments.effects import SYMMETRIES, second_block
 from unet_paper.experiments.plan import Experiment
 from unet_paper.experiments.recipe import BASE, Recipe
 from unet_paper.experiments.record import circumstances, data_hash, run_name
@@ -41,12 +41,12 @@ from unet_paper.predict import cell_maps, standardised
 from unet_paper.training import History, train
 from unet_paper.training.loop import DivergedError
 
-# How the base's maps are averaged beside "block", which is the image alone.
+# How maps are averaged beside "block", which is the image alone: those of the base in every way.
 AVERAGES = {
     "2 rotations": {"rotations": 2},
     "4 rotations": {"rotations": 4},
     "7 rotations": {"rotations": 7},
-    "8 symmetries": {"rotations": 4, "flips": True},
+    SYMMETRIES: {"rotations": 4, "flips": True},
 }
 EM_ERRORS = ("warping_error", "rand_error", "pixel_error", "v_rand_error")
 CROP = 160  # px of the first held-out image whose map a row keeps, with 16 grey levels
@@ -157,13 +157,15 @@ def run_row(job: StudyJob, place: Place, *, report: Callable[[History], None] | 
         "step_flop": step_flop(net, recipe.config.tile, batch_size=recipe.config.batch_size),
         "signals": {"start": per_map_signals(net, learn, recipe)},
     }
+    averages = AVERAGES if job.change == "base" else {SYMMETRIES: AVERAGES[SYMMETRIES]}
     try:
         history = train_recipe(net, learn.rescaled(recipe.scale), job, place, report=report)
-    except DivergedError as error:
-        return {**row, "diverged": str(error), "scores": None}
+    except DivergedError as error:  # what is left of the network answers nothing, so a map of nothing is scored
+        blank = {name: _measure(recipe)(test, np.zeros_like(test.images)) for name, test in tests.items()}
+        return {**row, "diverged": str(error), "scores": blank | dict.fromkeys(averages, blank["block"])}
     row["signals"]["end"] = per_map_signals(net, learn, recipe)
     started = time.perf_counter()
-    scores, maps = score(net, recipe, tests, averages=AVERAGES if job.change == "base" else {})
+    scores, maps = score(net, recipe, tests, averages=averages)
     row |= {"loss": round(float(np.mean(history.loss[-100:])), 5), "scores": scores}
     row["seconds"] = {"training": round(history.seconds), "scoring": round(time.perf_counter() - started)}
     return row | ({"map": packed(maps[0])} if job.seed == 0 else {})
@@ -180,7 +182,7 @@ def score(
     net: UNet, recipe: Recipe, tests: Mapping[str, Dataset], *, averages: Mapping[str, Mapping] | None = None
 ) -> tuple[dict, np.ndarray]:
     """Return the scores on every test set, and of every average on the block; and the block's maps (N, H, W)."""
-    measure = em_row if recipe.task == "em" else cell_row
+    measure = _measure(recipe)
     tile = net.legal_size_for(512)  # one section in one piece, for the padded network too
     how = {"scale": recipe.scale, "standardise": True, "precision": recipe.config.precision, "tile": tile}
     maps = {name: cell_maps(net, test.images, **how) for name, test in tests.items()}
@@ -188,6 +190,10 @@ def score(
     for name, average in (averages or {}).items():
         scores[name] = measure(tests["block"], cell_maps(net, tests["block"].images, **how, **average))
     return scores, maps["block"]
+
+
+def _measure(recipe: Recipe) -> Callable[[Dataset, np.ndarray], dict]:
+    return em_row if recipe.task == "em" else cell_row
 
 
 def em_row(test: Dataset, maps: np.ndarray) -> dict:

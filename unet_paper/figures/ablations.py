@@ -15,28 +15,31 @@ _EMPTY = "no run recorded yet"
 _LINEAR = 0.02  # up to here the axis of effects is linear, beyond it logarithmic
 
 
-def plot_effects(effects: Sequence[Effect], *, measure: str) -> mpl.figure.Figure:
-    """Draw every effect with its interval, the largest harm on top.
+def plot_effects(effects: Mapping[str, Sequence[Effect]]) -> mpl.figure.Figure:
+    """Draw every effect with its interval, one panel for each measure.
 
     Parameters
     ----------
-    effects : sequence of Effect
-        In this order. A hollow mark stands for a single run on either side.
-    measure : str
-        What the error is called.
+    effects : mapping of str to sequence of Effect
+        What an error is called -> effects; all panels have the order of the first. A hollow mark stands for a single
+        pair of runs.
     """
-    figure, axes = plt.subplots(figsize=(TEXT_WIDTH, 1.3 + 0.27 * max(len(effects), 2)))
-    axes.set_xscale("symlog", linthresh=_LINEAR)  # one change that breaks everything must not hide the others
-    axes.axvline(0, color=COLOURS["quiet"], linewidth=1)
-    for place, effect in enumerate(reversed(effects)):
-        colour = COLOURS["error" if effect.is_harm else "result" if effect.is_gain else "image"]
-        alone = min(effect.seeds, effect.seeds_without) == 1
-        axes.plot([effect.low, effect.high], [place, place], color=colour)
-        axes.plot(effect.difference, place, "o", color=colour, markerfacecolor="white" if alone else colour)
-    axes.set_yticks(range(len(effects)), [effect.change for effect in reversed(effects)])
-    axes.set(xlabel=f"change of {measure} (above 0: does harm)", ylim=(-0.7, max(len(effects), 1) - 0.3))
-    axes.xaxis.set_major_formatter("{x:g}")
-    _say_if_empty(axes, effects)
+    order = [effect.change for effect in next(iter(effects.values()))]
+    size = (TEXT_WIDTH, 1.3 + 0.27 * max(len(order), 2))
+    figure, axes = plt.subplots(1, len(effects), figsize=size, sharey=True, squeeze=False)
+    for panel, (measure, of) in zip(axes[0], effects.items(), strict=True):
+        panel.set_xscale("symlog", linthresh=_LINEAR)  # one change that breaks everything must not hide the others
+        panel.axvline(0, color=COLOURS["quiet"], linewidth=1)
+        for effect in of:
+            place = len(order) - 1 - order.index(effect.change)
+            colour = COLOURS["error" if effect.is_harm else "result" if effect.is_gain else "image"]
+            panel.plot([effect.low, effect.high], [place, place], color=colour)
+            fill = "white" if effect.seeds == 1 else colour
+            panel.plot(effect.difference, place, "o", color=colour, markerfacecolor=fill)
+        panel.set(xlabel=f"change of {measure}\n(above 0: does harm)", ylim=(-0.7, max(len(order), 1) - 0.3))
+        panel.xaxis.set_major_formatter("{x:g}")
+        _say_if_empty(panel, of)
+    axes[0, 0].set_yticks(range(len(order)), order[::-1])
     return figure
 
 
