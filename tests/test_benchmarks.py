@@ -12,9 +12,11 @@ import matplotlib.pyplot as plt
 import pytest
 
 from benchmarks import network
+from benchmarks import rivals as race
 from benchmarks.__main__ import PARTS, main
 from benchmarks.comparison import Comparison, medians
 from benchmarks.record import table
+from tests.test_rivals import SMALL
 from unet_paper.experiments import results_folder
 from unet_paper.figures.benchmarks import plot_ratios
 from unet_paper.model import UNet
@@ -43,6 +45,19 @@ def comparison(**changes) -> Comparison:
 
 def rows_of(record: dict) -> list[dict]:
     return [row for room in record["rooms"].values() for row in room["comparisons"]]
+
+
+def test_every_method_of_the_comparison_is_timed_on_the_same_section(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(race.rivals, "SIDE", 64)
+    monkeypatch.setattr(race, "RIVALS", {rival.name: rival for rival in SMALL})
+    assert race.main(["--rounds", "1", "--output", str(tmp_path / "seconds.json")]) == 0
+    record = json.loads((tmp_path / "seconds.json").read_text())
+    assert set(record["seconds"]) == {rival.name for rival in SMALL}
+    assert all(min(seconds.values()) > 0 for seconds in record["seconds"].values())
+    assert record["side"] == 64
+    shown = capsys.readouterr().out.splitlines()
+    assert len(shown) == 1 + len(SMALL)
+    assert all(any(rival.title in line for line in shown) for rival in SMALL)
 
 
 # One comparison -----------------------------------------------------------------------------------------------------

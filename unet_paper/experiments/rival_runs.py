@@ -80,7 +80,7 @@ def run_rival(
     learn, chosen_on = without_block(learn) if patient else (learn, None)
     name, config = label or rival.name, rival.config(seed, rate)
     share = 1 / len(rival.networks)
-    maps, courses, clocks = [], [], []
+    maps, courses = [], []
     for number, settings in enumerate(rival.networks):
         own = replace(config, seed=seed + 100 * number)  # members of a committee see different windows
         net = rival.build(settings, own.seed)
@@ -88,14 +88,11 @@ def run_rival(
         budget = Budget(seconds, patience=PATIENCE * patient, look_every=seconds / LOOKS).part(share)
         files = {"checkpoint": checkpoint, "report": report}
         course, learnt = trained(rival.kind, net, learn, own, budget, chosen_on=chosen_on, **files)
-        started, cpu = time.perf_counter(), time.process_time()
         maps.append(cell_probability(rival.kind, net, held_out.images))
-        clocks.append((time.perf_counter() - started, time.process_time() - cpu))
         if rival.kind == "windows":
             maps[-1] = calibration_of(net, learn)(maps[-1])
         courses.append(course | {"trained_seconds": learnt})
     probability = np.mean(maps, axis=0)
-    wall, cpu = (sum(part) / len(held_out) for part in zip(*clocks, strict=True))
     rule = "until the sections 12-17 stop improving, at most so long" if patient else "equal time"
     record = {
         **{"format": FORMAT, "experiment": name, "title": rival.title, "task": "em", "fold": fold, "seed": seed},
@@ -108,7 +105,6 @@ def run_rival(
         "config": asdict(config),
         "parameters": rival.parameters,
         "operations": rival.operations,
-        "seconds": {"one section, elapsed": round(wall, 2), "one section, processor": round(cpu, 2)},
         "courses": courses,
         "scores": {"none": scores_of(held_out.labels, probability)},
         "error_by_distance": error_by_distance(held_out.labels, probability),
