@@ -12,7 +12,6 @@ from unet_paper.experiments.effects import Effect
 from unet_paper.figures.style import COLOURS, ORDER, TEXT_WIDTH, WIDTH, panels, show_image
 
 _EMPTY = "no run recorded yet"
-_LINEAR = 0.02  # up to here the axis of effects is linear, beyond it logarithmic
 
 
 def plot_effects(effects: Mapping[str, Sequence[Effect]]) -> mpl.figure.Figure:
@@ -28,7 +27,7 @@ def plot_effects(effects: Mapping[str, Sequence[Effect]]) -> mpl.figure.Figure:
     size = (TEXT_WIDTH, 1.3 + 0.27 * max(len(order), 2))
     figure, axes = plt.subplots(1, len(effects), figsize=size, sharey=True, squeeze=False)
     for panel, (measure, of) in zip(axes[0], effects.items(), strict=True):
-        panel.set_xscale("symlog", linthresh=_LINEAR)  # one change that breaks everything must not hide the others
+        panel.set_xscale("symlog", linthresh=_linear(of))  # one change that breaks everything must not hide the others
         panel.axvline(0, color=COLOURS["quiet"], linewidth=1)
         for effect in of:
             place = len(order) - 1 - order.index(effect.change)
@@ -37,10 +36,17 @@ def plot_effects(effects: Mapping[str, Sequence[Effect]]) -> mpl.figure.Figure:
             fill = "white" if effect.seeds == 1 else colour
             panel.plot(effect.difference, place, "o", color=colour, markerfacecolor=fill)
         panel.set(xlabel=f"change of {measure}\n(above 0: does harm)", ylim=(-0.7, max(len(order), 1) - 0.3))
+        panel.set_xticks(_linear(of) * np.array([-1, 0, 1, 10]), minor=False)
         panel.xaxis.set_major_formatter("{x:g}")
         _say_if_empty(panel, of)
     axes[0, 0].set_yticks(range(len(order)), order[::-1])
     return figure
+
+
+def _linear(effects: Sequence[Effect]) -> float:
+    """Return the power of ten up to which an axis of effects is linear: half of the intervals lie within."""
+    reach = [max(abs(effect.low), abs(effect.high)) for effect in effects]
+    return 10 ** np.ceil(np.log10(max(np.median(reach), 1e-4))) if effects else 1.0
 
 
 def plot_few_sections(errors: Mapping[str, Mapping[int, Sequence[float]]], *, measure: str) -> mpl.figure.Figure:
