@@ -101,6 +101,13 @@ def test_ctrl_c_in_fetch_and_evaluate(tmp_path, images):
     assert (status, lines) == (130, ["stopped: nothing was written; the same command begins anew"])
 
 
+def test_a_reader_who_has_seen_enough_hears_no_complaint():
+    command = [sys.executable, "-m", "unet_paper", "reproduce"]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    child.stdout.close()  # as `| head` does, before anything was written
+    assert (child.stderr.read(), child.wait()) == ("", 141)
+
+
 @pytest.mark.parametrize("name", ["mps", "foo", "cuda:99", "meta", "cpu:3", ""])
 def test_wrong_devices_are_refused_before_anything_is_done(tmp_path, capsys, name):
     out = tmp_path / "runs"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 import traceback
 import warnings
@@ -17,7 +18,7 @@ from unet_paper.messages import LIMIT, plain, reason
 # Each has `add_parser(subparsers)`, which sets `run` to a function of the parsed arguments, and `stopped` to one that
 # says what is there after Ctrl-C and how to go on.
 COMMANDS = (evaluate, export, fetch, reproduce, score, segment, track, train)
-_STOPPED = 130  # as a shell reports a program that Ctrl-C ended
+_STOPPED, _UNREAD = 130, 141  # as a shell reports a program that Ctrl-C ended, and one that nobody listens to any more
 
 
 class _Parser(argparse.ArgumentParser):
@@ -48,6 +49,9 @@ def main(arguments: list[str] | None = None) -> int:
             status = options.run(options) or 0
             sys.stdout.flush()  # a full disk or a closed pipe shows here, not after the end
             return status
+        except BrokenPipeError:  # `| head` has read enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at the end of the program
+            return _UNREAD
         except KeyboardInterrupt as error:
             return _end(error, f"stopped: {options.stopped(options)}", _STOPPED)
         except (ValueError, TypeError, OSError, RuntimeError, MemoryError) as error:

@@ -76,6 +76,26 @@ def plot_thresholds(curves: dict[str, np.ndarray], thresholds: np.ndarray) -> mp
     return figure
 
 
+def plot_losses(courses: dict[str, dict[str, tuple[list[int], list[float]]]]) -> mpl.figure.Figure:
+    """Draw the loss of recorded runs, one panel for each block that they held out.
+
+    Parameters
+    ----------
+    courses : dict of str to dict
+        Title of a panel -> name of a run -> steps, and the loss averaged up to each.
+    """
+    figure, axes = plt.subplots(1, len(courses), figsize=(TEXT_WIDTH, 2.8), sharey=True, squeeze=False)
+    for panel, (title, runs) in zip(axes[0], courses.items(), strict=True):
+        for (name, (steps, loss)), colour in zip(runs.items(), ("image", "error"), strict=True):
+            panel.plot(steps, loss, color=COLOURS[colour], linewidth=1, label=name)
+        panel.set(xlabel="training step", title=title, yscale="log")
+    axes[0, 0].set(ylabel="loss, Eq. 1")
+    axes[0, 0].set_yticks([0.2, 0.5, 1, 2], ["0.2", "0.5", "1", "2"])
+    axes[0, 0].set_yticks([], minor=True)
+    axes[0, -1].legend()
+    return figure
+
+
 def plot_thickness(
     rand_errors: dict[str, list[float]], reaches: list[int], thinned: dict[str, float]
 ) -> mpl.figure.Figure:

@@ -41,7 +41,7 @@ EARLIER_LOOKS = {
         "flatters the scores is not known."
     ),
     "em-small": LONG_EM_LOOKS,
-    "em-best": f"{LONG_EM_LOOKS} Width and length were set by the hours at hand, when em-small was scored on all folds.",
+    "em-best": f"{LONG_EM_LOOKS} Width and length were set by the hours at hand, when em-small was known on all folds.",
     **{f"{task}-{size}": BEST_CELL_LOOKS for task in ("u373", "dic-hela") for size in ("small", "best")},
     "u373-narrow": (
         "The settings are a selection on the test sequence. Training without w_c was settled within sequence 01, on "
