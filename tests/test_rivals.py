@@ -103,7 +103,7 @@ def test_a_patient_run_never_learns_from_the_sections_it_ends_by(small, monkeypa
 def test_rates_are_tried_on_the_sections_that_no_result_includes(small):
     jobs = planned(["rival-unet-5", "rival-n3", "rival-cascade"], "rates")
     assert [(job.rival, job.rate) for job in jobs] == [
-        *(("rival-unet-5", rate) for rate in (3e-4, 1e-3, 3e-3)),
+        *(("rival-unet-5", rate) for rate in (3e-4, 1e-3, 3e-3, 1e-2)),
         *(("rival-cascade", rate) for rate in SMALL[2].rates),
     ]
     assert {job.fold for job in jobs} == {2}, "the sections 12-17"
