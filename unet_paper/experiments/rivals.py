@@ -78,7 +78,7 @@ class Rival:
     tile: int = 316
     batch_size: int = 1
     members: tuple[Mapping[str, object], ...] = ()
-    rate: float = 1e-3
+    rate: float = 3e-3
     rates: tuple[float, ...] = (3e-4, 1e-3, 3e-3, 1e-2)
 
     def __post_init__(self):
