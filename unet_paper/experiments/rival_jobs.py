@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from unet_paper.arrays import check_choice
 from unet_paper.experiments.plan import Experiment
 from unet_paper.experiments.record import read_records, record_path, run_name
 from unet_paper.experiments.rival_runs import run_rival
-from unet_paper.experiments.rivals import RATED, RECIPE, RIVALS, SECONDS, SEEDS
+from unet_paper.experiments.rivals import RATED, RECIPE, RIVALS, SECONDS, SEEDS, Rival
 from unet_paper.experiments.runner import Place
 from unet_paper.experiments.summary import CHOICE_FOLD
 from unet_paper.training import History
@@ -66,9 +66,33 @@ class RivalJob:
         run_rival(RIVALS[self.rival], self.fold, self.seed, place, report=report, **how)
 
     def is_recorded(self, folder: Path | None) -> bool:
-        """Tell whether the run, of this budget, has a record in a folder; None stands for `data/results`."""
-        made = read_records(self.label, folder, seed=self.seed)
-        return any((record["fold"], record["budget"]["seconds"]) == (self.fold, self.seconds) for record in made)
+        """Tell whether the run, of this budget and recipe, has a record in a folder; None stands for `data/results`."""
+        return any(
+            (record["fold"], record["budget"]["seconds"]) == (self.fold, self.seconds)
+            and not misfit(record, RIVALS[self.rival], self.rate)
+            for record in read_records(self.label, folder, seed=self.seed)
+        )
+
+
+def misfit(record: Mapping, rival: Rival, rate: float | None = None) -> str:
+    """Return why a record is not of the method and recipe that its name says now; empty if it is.
+
+    Parameters
+    ----------
+    record : mapping
+        As `unet_paper.experiments.rival_runs.run_rival` writes it.
+    rival : Rival
+        Whose it should be.
+    rate : float, optional
+        The learning rate, where one is to be chosen.
+    """
+    wanted = asdict(rival.config(record["seed"], rate))
+    changed = [name for name, value in wanted.items() if record["config"].get(name) != value]
+    if changed:
+        return f"of another recipe ({', '.join(changed)})"
+    if record["networks"] != [dict(settings) for settings in rival.networks]:
+        return "of another network"
+    return ""
 
 
 def planned(names: Sequence[str], way: str, *, seconds: float | None = None) -> list[RivalJob]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ import torch
 
 from unet_paper.baselines.cascade import BATCH
 from unet_paper.experiments.record import read_records, run_name
-from unet_paper.experiments.rival_jobs import planned
+from unet_paper.experiments.rival_jobs import misfit, planned
 from unet_paper.experiments.rivals import EQUAL_SIZE, KINDS, RATED, RIVALS, SEEDS
 from unet_paper.experiments.study_verdicts import NOT, OPEN, PARTLY, REPRODUCED, Verdict
 from unet_paper.experiments.summary import interval
@@ -66,7 +66,7 @@ def read_rivals(folder: Path | None = None) -> RivalRows:
     found, missing = {}, {}
     for name, fold, seed in runs:
         records = [record for record in read_records(name, folder, seed=seed) if record["fold"] == fold]
-        why = misfit(records[0]) if records else "not run"
+        why = misfit(records[0], RIVALS[name]) if records else "not run"
         if why:
             missing[name, fold, seed] = why
         else:
@@ -92,18 +92,6 @@ def read_rates(folder: Path | None = None) -> dict[str, dict[float, float]]:
         for record in read_records(job.label, folder):
             found.setdefault(job.rival, {})[job.rate] = record["scores"]["none"]["pixel_error"]
     return found
-
-
-def misfit(record: Mapping) -> str:
-    """Return why a record is not of the method and recipe that its name says now; empty if it is."""
-    rival = RIVALS[record["experiment"]]
-    wanted = asdict(rival.config(record["seed"]))
-    changed = [name for name, value in wanted.items() if record["config"].get(name) != value]
-    if changed:
-        return f"of another recipe ({', '.join(changed)})"
-    if record["networks"] != [dict(settings) for settings in rival.networks]:
-        return "of another network"
-    return ""
 
 
 def _shared_budget(records) -> float | None:
