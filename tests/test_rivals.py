@@ -138,6 +138,8 @@ def test_rows_that_do_not_fit_are_named_with_the_reason(small):
     write_json(small.folder / "rival-unet-5-fold1-seed2.json", made | other | {"networks": [{"base_channels": 9}]})
     rows = rival_rows.read_rivals(small.folder)
     assert rows.missing["rival-unet-5", 1, 1] == "of another recipe (learning_rate)"
+    jobs = rival_jobs(["rival-unet-5"], small.folder, folds=[1], seconds=0.1)
+    assert [job.seed for job in jobs] == [1, 2], "they are run again"
     assert rows.missing["rival-unet-5", 1, 2] == "of another network"
     assert rows.missing["rival-fcn-8s", 1, 0] == "not run"
     shorter = made | other | {"budget": made["budget"] | {"seconds": 0.05}}

@@ -203,7 +203,7 @@ def fit_cascade(
     *,
     samples: int = 200_000,
 ) -> dict[str, int]:
-    """Train the classifiers one after the other; what is left of the budget is shared evenly among those to come.
+    """Train the classifiers one after the other; what their results do not take of the budget is shared evenly.
 
     Parameters
     ----------
@@ -236,17 +236,22 @@ def fit_cascade(
         found = [fitted(results[name][n], image.shape) for name in inputs]
         return features(image, filtered[level_of(stage)][n], found, at)
 
+    # What it takes to judge all pixels of a stage goes with their number and that of their features. The last stage needs
+    # none. How long that is, the first one tells.
+    work = [net.classifiers[stage].plane.in_features * small[level_of(stage)][0].size for stage, _ in order[:-1]]
+    judging = 0.0
     for number, (stage, inputs) in enumerate(order):
         truth = np.stack([thin_kept(section, level_of(stage)).ravel() for section in cell])
         chosen = _drawn(*truth.shape, samples, config.seed + number)
         points = np.concatenate([seen(stage, inputs, n, at) for n, at in enumerate(chosen)])
         inside = np.take_along_axis(truth, chosen, axis=1).ravel() > 0
-        left = budget.seconds - (time.process_time() - started)
+        left = budget.seconds - (time.process_time() - started) - judging * sum(work[number:])
         share = Budget(max(left, 1e-3) / (len(order) - number), budget.steps)
         steps[stage] = _fit_stage(net, stage, points, inside, config, share)
         if number < len(order) - 1:
-            shape = small[level_of(stage)][0].shape
+            shape, before = small[level_of(stage)][0].shape, time.process_time()
             results[stage] = [net.judge(stage, seen(stage, inputs, n)).reshape(shape) for n in range(len(images))]
+            judging = judging or (time.process_time() - before) / work[0]  # s for each pixel and feature
     return steps
 
 
