@@ -236,22 +236,25 @@ def fit_cascade(
         found = [fitted(results[name][n], image.shape) for name in inputs]
         return features(image, filtered[level_of(stage)][n], found, at)
 
-    # What it takes to judge all pixels of a stage goes with their number and that of their features. The last stage needs
-    # none. How long that is, the first one tells.
-    work = [net.classifiers[stage].plane.in_features * small[level_of(stage)][0].size for stage, _ in order[:-1]]
-    judging = 0.0
+    # To describe pixels, drawn or all, takes time in proportion to the pixels of an image and to the features. How long,
+    # the first stage tells; so much is kept for the others. What the last one finds is not needed here.
+    work = [net.classifiers[stage].plane.in_features * small[level_of(stage)][0].size for stage, _ in order]
+    drawing = judging = 0.0  # s for each pixel and feature
     for number, (stage, inputs) in enumerate(order):
+        before = time.process_time()
         truth = np.stack([thin_kept(section, level_of(stage)).ravel() for section in cell])
         chosen = _drawn(*truth.shape, samples, config.seed + number)
         points = np.concatenate([seen(stage, inputs, n, at) for n, at in enumerate(chosen)])
         inside = np.take_along_axis(truth, chosen, axis=1).ravel() > 0
-        left = budget.seconds - (time.process_time() - started) - judging * sum(work[number:])
+        drawing = drawing or (time.process_time() - before) / work[0]
+        kept = drawing * sum(work[number + 1 :]) + judging * sum(work[number:-1])
+        left = budget.seconds - (time.process_time() - started) - kept
         share = Budget(max(left, 1e-3) / (len(order) - number), budget.steps)
         steps[stage] = _fit_stage(net, stage, points, inside, config, share)
         if number < len(order) - 1:
             shape, before = small[level_of(stage)][0].shape, time.process_time()
             results[stage] = [net.judge(stage, seen(stage, inputs, n)).reshape(shape) for n in range(len(images))]
-            judging = judging or (time.process_time() - before) / work[0]  # s for each pixel and feature
+            judging = judging or (time.process_time() - before) / work[0]
     return steps
 
 
