@@ -236,8 +236,8 @@ def fit_cascade(
         found = [fitted(results[name][n], image.shape) for name in inputs]
         return features(image, filtered[level_of(stage)][n], found, at)
 
-    # To describe pixels, drawn or all, takes time in proportion to the pixels of an image and to the features. How long,
-    # the first stage tells; so much is kept for the others. What the last one finds is not needed here.
+    # To describe pixels, drawn or all, takes time in proportion to an image's pixels and to the features. How long, the
+    # first stage tells; so much is kept for the others. What the last one finds is not needed here.
     work = [net.classifiers[stage].plane.in_features * small[level_of(stage)][0].size for stage, _ in order]
     drawing = judging = 0.0  # s for each pixel and feature
     for number, (stage, inputs) in enumerate(order):
