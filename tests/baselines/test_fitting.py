@@ -242,6 +242,27 @@ class TestCascade:
         fit_cascade(Cascade(levels=2), data.images, data.labels > 0, CONFIG, Budget(10), samples=100)
         assert budgets == pytest.approx([2, 2, 2]), "10 s, less 1 s for each of two sections at two sizes"
 
+    def test_time_is_kept_for_what_later_stages_must_describe(self, monkeypatch):
+        clock, budgets, described = [0.0], [], stages_of.features
+
+        def slow_features(image, filtered, results, *at):
+            points = described(image, filtered, results, *at)
+            clock[0] += 1e-5 * image.size * points.shape[1]
+            return points
+
+        def no_training(net, stage, points, inside, config, budget):
+            clock[0] += budget.seconds
+            budgets.append(budget.seconds)
+            return 1
+
+        monkeypatch.setattr(stages_of, "features", slow_features)
+        monkeypatch.setattr(stages_of, "_fit_stage", no_training)
+        monkeypatch.setattr(stages_of.time, "process_time", lambda: clock[0])
+        data = sections(2, 64)
+        fit_cascade(Cascade(levels=3), data.images, data.labels > 0, CONFIG, Budget(60), samples=100)
+        assert clock[0] <= 60 * 1.001, "the budget is not overrun"
+        assert budgets[-1] > 0.5 * budgets[1], "the last classifier gets its share"
+
     def test_features_of_some_pixels_are_rows_of_all(self):
         image, filtered, result = (
             np.random.default_rng(0).random(shape, np.float32) for shape in ((9, 7), (9, 7, 3), (9, 7))

@@ -23,7 +23,7 @@ from unet_paper.networks.image_settings import settings_of
 from unet_paper.networks.library import TrainedNetwork, read_network
 
 OFFERED = ("u373", "dic-hela", "em")
-MOST_CHANNELS = 16  # of the first level: 5 MB as text, and less than a second a frame
+MOST_CHANNELS = 16  # of the first level: 5 MB as text, and seconds for a frame
 TITLES = {
     "u373": "u373: glioblastoma cells, phase contrast",
     "dic-hela": "dic-hela: HeLa cells, differential interference contrast",
