@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from benchmarks.engines import turns
@@ -31,8 +33,8 @@ def measure(*, rounds: int = 5) -> dict:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        machine = described_machine()
-        clock, processor = turns({name: _task(rival) for name, rival in RIVALS.items()}, rounds=rounds)
+        machine, image = described_machine(), synthetic_em(1, rivals.SIDE).images
+        clock, processor = turns({name: _task(rival, image) for name, rival in RIVALS.items()}, rounds=rounds)
     finally:
         torch.set_num_threads(threads)
     machine["load_after"] = load()
@@ -40,9 +42,8 @@ def measure(*, rounds: int = 5) -> dict:
     return {"format": "unet_paper rival seconds 1", "machine": machine, "side": rivals.SIDE, "seconds": seconds}
 
 
-def _task(rival: rivals.Rival):
-    """Return what segments one generated section with all networks of a method."""
-    image = synthetic_em(1, rivals.SIDE).images
+def _task(rival: rivals.Rival, image: np.ndarray) -> Callable[[], object]:
+    """Return what segments one section, (1, H, W) float32, with all networks of a method."""
     nets = [rival.build(settings, 0).eval().to(memory_format=torch.channels_last) for settings in rival.networks]
     return lambda: [cell_probability(rival.kind, net, image) for net in nets]
 

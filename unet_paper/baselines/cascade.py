@@ -180,14 +180,23 @@ def filters(image: np.ndarray) -> np.ndarray:
 def features(
     image: np.ndarray, filtered: np.ndarray, results: list[np.ndarray], at: np.ndarray | slice = EVERY
 ) -> np.ndarray:
-    """Return what a classifier sees of some pixels: (H, W), (H, W, F) and results (H, W) each -> (P, D) float32.
+    """Return what a classifier sees of some pixels: their filters, and image and results at `PLACES` around them.
 
     Parameters
     ----------
-    image, filtered, results
-        Grey values, filters, and what classifiers before this one found, all of one size.
+    image : numpy.ndarray
+        (H, W) float32, standardised.
+    filtered : numpy.ndarray
+        (H, W, FILTERS) float32, see `filters`.
+    results : list of numpy.ndarray
+        (H, W) float32 each: the probabilities that classifiers before this one found.
     at : numpy.ndarray or slice
         Flat indices of the P pixels; by default all.
+
+    Returns
+    -------
+    numpy.ndarray
+        (P, D) float32.
     """
     around = [mirror_crop(plane, y, x, plane.shape).ravel()[at] for plane in (image, *results) for y, x in PLACES]
     columns = np.concatenate([filtered.reshape(-1, filtered.shape[-1])[at], np.stack(around, axis=-1)], axis=-1)

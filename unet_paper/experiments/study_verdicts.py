@@ -103,13 +103,11 @@ def _momentum(found: list[Effect]) -> tuple[str, str]:
     able = [effect for effect in batches if not effect.collapsed]
     level = [effect.change for effect in able if effect.low > -MARGIN]
     helps = "does better than no memory at all" if without.is_harm else "is not shown to do better than no memory"
-    failed = f"; {len(batches) - len(able)} of {len(batches)} batches learned nothing in as many tiles" * (
-        able != batches
-    )
     reason = (
-        f"Momentum 0.99 on single tiles {helps}, and within {MARGIN} is as good as {' and '.join(level) or 'no batch'}"
-        f"{failed}."
+        f"Momentum 0.99 on single tiles {helps}, and is as good, within {MARGIN}, as {' and '.join(level) or 'none'}."
     )
+    if len(able) < len(batches):
+        reason += f" {len(batches) - len(able)} of {len(batches)} batches learned nothing in as many tiles."
     return (NOT, PARTLY, REPRODUCED)[without.is_harm + (bool(able) and len(level) == len(able))], reason
 
 
