@@ -37,6 +37,14 @@ window.text = values => {
   return btoa(letters);
 };
 """
+DROP = """file => {
+  const dropped = new DataTransfer();
+  const bytes = Uint8Array.from(atob(file), letter => letter.charCodeAt(0));
+  dropped.items.add(new File([bytes], "dropped.png"));
+  const event = new DragEvent("drop", {dataTransfer: dropped, bubbles: true, cancelable: true});
+  document.getElementById("unet-drop").dispatchEvent(event);
+  return document.getElementById("unet-found").hidden;
+}"""
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (61, 83), dtype=np.uint8)
 DEEP = RNG.integers(0, 65536, (61, 83), dtype=np.uint16)
@@ -110,8 +118,7 @@ def found(page: Page) -> str:
 
 
 def chosen(page: Page, content: bytes, name: str) -> None:
-    page.evaluate("() => document.getElementById('unet-found').hidden = true")
-    page.evaluate("() => document.getElementById('unet-status').classList.remove('failed')")  # of the file before
+    """Give a file to the page, which hides the cells and the failure of what came before at once."""
     page.set_input_files("#unet-file", {"name": name, "mimeType": "", "buffer": content})
 
 
@@ -323,15 +330,15 @@ def test_nothing_is_loaded_before_it_is_asked_for_and_nothing_from_elsewhere(fre
 
 
 def test_an_image_is_dropped(fresh):
-    drop = """file => {
-      const dropped = new DataTransfer();
-      const bytes = Uint8Array.from(atob(file), letter => letter.charCodeAt(0));
-      dropped.items.add(new File([bytes], "dropped.png"));
-      const event = new DragEvent("drop", {dataTransfer: dropped, bubbles: true, cancelable: true});
-      document.getElementById("unet-drop").dispatchEvent(event);
-    }"""
-    fresh.evaluate(drop, as_text(png(example_image("u373")[:200, :200])))
+    fresh.evaluate(DROP, as_text(png(example_image("u373")[:200, :200])))
     assert "dropped.png" in found(fresh)
+
+
+def test_a_new_file_hides_the_cells_of_the_one_before_at_once(page):
+    chosen(page, png(GREY), "first.png")
+    found(page)
+    assert page.evaluate(DROP, as_text(png(GREY)))  # in the same turn: nothing older can be taken for its result
+    assert "dropped.png" in found(page)
 
 
 def test_the_keyboard_alone_is_enough(fresh):
@@ -385,7 +392,7 @@ def test_a_frame_of_the_challenge_has_the_cells_that_python_finds(page):
     path = REAL / "ctc" / "PhC-C2DH-U373" / "02" / "t010.tif"
     page.select_option("#unet-network", "u373")
     chosen(page, path.read_bytes(), path.name)
-    found(page)
+    assert path.name in found(page)
     mask = imagecodecs.png_decode(downloaded(page, "#unet-mask")[1])
     assert mask.max() > 3
     assert same_cells(mask, tifffile.imread(path), "u373")

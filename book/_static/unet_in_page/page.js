@@ -105,10 +105,16 @@ binary data travels in them as text (base64). */
     return [`The cells found are ${ours} px across, the network's were ${its} px. Measure one and state its diameter above.`];
   }
 
+  /* A new wish: what runs for an older one shows nothing any more. */
+  function newWish() {
+    element("found").hidden = true;
+    element("status").classList.remove("failed");
+    return ++asked;
+  }
+
   /* From a file's bytes to cells on the canvas. */
   async function segment(buffer, name) {
-    const wish = ++asked;
-    element("found").hidden = true;
+    const wish = newWish();
     current = null;
     try {
       const chosen = element("network").value;
@@ -207,21 +213,22 @@ binary data travels in them as text (base64). */
 
   async function takeFiles(files) {
     if (!files.length) return;
+    const wish = newWish();
     if (files.length > 1) {
-      asked++;
       return fail(new Error(`One image at a time; you gave ${files.length}. The command unet-paper segment takes folders.`));
     }
     const [file] = files;
     try {
-      await segment(await file.arrayBuffer(), file.name);
+      const buffer = await file.arrayBuffer();
+      if (wish === asked) await segment(buffer, file.name);
     } catch (error) {
-      fail(new Error(`${file.name} cannot be opened (${error.message}). Is it a folder, or was it moved?`));
+      if (wish === asked) fail(new Error(`${file.name} cannot be opened (${error.message}). Is it a folder, or was it moved?`));
     }
   }
 
   async function takeExample() {
     const chosen = element("network").value;
-    const wish = ++asked;
+    const wish = newWish();
     try {
       await tell("Loading the network …");
       await script(`network-${chosen}.js`);
