@@ -28,6 +28,7 @@ from unet_paper.files import write_json
 from unet_paper.metrics.em import em_scores
 from unet_paper.predict import cell_maps, standardised
 from unet_paper.training import History
+from unet_paper.training.config import TrainConfig
 from unet_paper.training.tiles import prepare_tiles
 
 FARTHEST = 20  # px from the nearest border between cell and membrane; farther pixels count here
@@ -79,19 +80,16 @@ def run_rival(
     learn, held_out = load_fold("em", fold, root=place.root)
     learn, chosen_on = without_block(learn) if patient else (learn, None)
     name, config = label or rival.name, rival.config(seed, rate)
-    share = 1 / len(rival.networks)
+    stem = run_name(name, fold, seed)
+    budget = Budget(seconds, patience=PATIENCE * patient, look_every=seconds / LOOKS).part(1 / len(rival.networks))
     maps, courses = [], []
     for number, settings in enumerate(rival.networks):
         own = replace(config, seed=seed + 100 * number)  # members of a committee see different windows
         net = rival.build(settings, own.seed)
-        checkpoint = place.folder / f"{run_name(name, fold, seed)}-{number}-of-{seconds:g}-s.checkpoint"
-        budget = Budget(seconds, patience=PATIENCE * patient, look_every=seconds / LOOKS).part(share)
-        files = {"checkpoint": checkpoint, "report": report}
-        course, learnt = trained(rival.kind, net, learn, own, budget, chosen_on=chosen_on, **files)
-        maps.append(cell_probability(rival.kind, net, held_out.images))
-        if rival.kind == "windows":
-            maps[-1] = calibration_of(net, learn)(maps[-1])
-        courses.append(course | {"trained_seconds": learnt})
+        files = {"checkpoint": place.folder / f"{stem}-{number}-of-{seconds:g}-s.checkpoint", "report": report}
+        courses.append(trained(rival.kind, net, learn, own, budget, chosen_on=chosen_on, **files))
+        cell = cell_probability(rival.kind, net, held_out.images)
+        maps.append(calibration_of(net, learn)(cell) if rival.kind == "windows" else cell)
     probability = np.mean(maps, axis=0)
     rule = "until the sections 12-17 stop improving, at most so long" if patient else "equal time"
     record = {
@@ -111,7 +109,7 @@ def run_rival(
         "map": packed(probability[0]),
     }
     write_json(record_path(place.folder, name, fold, seed), record)
-    for leftover in place.folder.glob(f"{run_name(name, fold, seed)}-*.checkpoint*"):
+    for leftover in place.folder.glob(f"{stem}-*.checkpoint*"):
         leftover.unlink()
     return record
 
@@ -120,14 +118,14 @@ def trained(
     kind: str,
     net: nn.Module,
     learn: Dataset,
-    config,
+    config: TrainConfig,
     budget: Budget,
     *,
     chosen_on: Dataset | None = None,
     checkpoint: Path | None = None,
     report: Callable[[History], None] | None = None,
-) -> tuple[dict, float]:
-    """Train one network; returns its course as plain numbers, and the processor seconds it took.
+) -> dict:
+    """Train one network; returns its course as plain numbers, with the processor seconds that it took.
 
     With patience, `chosen_on` is looked at now and then, and the weights of its smallest pixel error stay.
     """
@@ -135,7 +133,7 @@ def trained(
     if kind == "cascade":
         started = time.process_time()
         steps = fit_cascade(net, images, learn.labels > 0, config, budget)
-        return {"steps": steps}, round(time.process_time() - started, 1)
+        return {"steps": steps, "trained_seconds": round(time.process_time() - started, 1)}
     net.to(memory_format=torch.channels_last)
     if kind == "windows":
         windows = BalancedWindows.of(learn, images, window=net.window, batch_size=config.batch_size, seed=config.seed)
@@ -155,13 +153,18 @@ def trained(
 
     looks = look if chosen_on is not None else None
     history = fit(net, timed, config, budget, look=looks, checkpoint=checkpoint, on_report=report)
+    return _course(history, ticks)
+
+
+def _course(history: History, ticks: list[float]) -> dict:
+    """Return the steps, seconds and looks of a training, and its loss as a curve of at most `CURVE_POINTS`."""
     parts = np.array_split(np.array(history.loss), min(CURVE_POINTS, len(history.loss)))
     course = {"steps": len(history.loss), "loss": [round(float(part.mean()), 4) for part in parts]}
     if len(ticks) > 1:  # a median far above the fastest tenth: a slow host, and a run to be repeated
         tenth, median = np.percentile(np.diff(ticks), (10, 50))
         course["step_seconds"] = {"fastest tenth": float(f"{tenth:.3g}"), "median": float(f"{median:.3g}")}
     course["looks"] = [[round(look.seconds, 1), round(look.pixel_error, 5)] for look in history.validation]
-    return course, round(history.seconds, 1)
+    return course | {"trained_seconds": round(history.seconds, 1)}
 
 
 def without_block(learn: Dataset) -> tuple[Dataset, Dataset]:
@@ -170,7 +173,7 @@ def without_block(learn: Dataset) -> tuple[Dataset, Dataset]:
     return learn.subset([n for n in range(len(learn)) if n not in chosen]), learn.subset(chosen)
 
 
-def tiles_of(net: nn.Module, learn: Dataset, config) -> Callable:
+def tiles_of(net: nn.Module, learn: Dataset, config: TrainConfig) -> Callable:
     """Return what draws the tile of a step: augmented as in section 3.1, every annotated pixel with weight 1."""
     weights = np.ones(learn.labels.shape, dtype=np.float32)
     tiles = prepare_tiles(learn, config, weights=weights, border=net.border, device=torch.device("cpu"))

@@ -68,7 +68,7 @@ class Rival:
         Peak rate of Adam: of `rates` the one with the smallest pixel error on the sections 12-17, of this rival or of
         the one of its kind in `RATED`.
     rates : tuple of float
-        Those that are tried. The largest was added when the largest of three had been the best for all.
+        Those that are tried. An outermost one was added whenever the outermost had been the best.
     """
 
     name: str
@@ -147,7 +147,7 @@ RIVALS = {
         _unet(5, ", as large as N4"),
         Rival("rival-fcn-8s", "fully convolutional, 8s", "fcn", {"base_channels": 16, "head": "8s"}, tile=256),
         Rival("rival-hypercolumns", "hypercolumns", "hypercolumns", {"base_channels": 16}, tile=256),
-        Rival("rival-cascade", "cascade", "cascade", {"levels": 4}, tile=SIDE, rate=1e-2, rates=(3e-3, 1e-2, 3e-2)),
+        Rival("rival-cascade", "cascade", "cascade", {"levels": 4}, tile=SIDE, rates=(1e-3, 3e-3, 1e-2, 3e-2)),
         Rival("rival-padded", "padded, batch norm", "padded", {"base_channels": 16, "batch_norm": True}, tile=256),
         Rival("rival-n3", "sliding window N3, 65 px", settings={"window": 65}, tile=65, **WINDOWS),
         Rival("rival-w31", "window of 31 px", settings={"window": 31}, tile=31, **WINDOWS),
