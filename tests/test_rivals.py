@@ -97,6 +97,9 @@ def test_a_patient_run_never_learns_from_the_sections_it_ends_by(small, monkeypa
     assert rival_jobs(["rival-unet-5"], small.folder, seconds=0.2, way="patient") == []
     assert rival_jobs(["rival-cascade"], small.folder, way="patient") == []
     assert [job.name for job in finished(["rival-unet-5"], small.folder)] == ["rival-unet-5-patient-fold1"]
+    assert rival_rows.read_patient(small.folder) == {"rival-unet-5": made}
+    monkeypatch.setitem(RIVALS, "rival-unet-5", replace(SMALL[0], rate=0.5))
+    assert rival_rows.read_patient(small.folder) == {}, "of another recipe"
     assert rival_rows.read_rivals(small.folder).first() == {}, "no row of equal time"
 
 

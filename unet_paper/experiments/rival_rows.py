@@ -94,6 +94,19 @@ def read_rates(folder: Path | None = None) -> dict[str, dict[float, float]]:
     return found
 
 
+def read_patient(folder: Path | None = None) -> dict[str, dict]:
+    """Return the record of each rival that was trained until the sections 12-17 stopped improving, by name.
+
+    Parameters
+    ----------
+    folder : pathlib.Path, optional
+        Where the records lie, by default `data/results`.
+    """
+    jobs = planned(list(RIVALS), "patient")
+    found = {job.rival: read_records(job.label, folder, seed=job.seed) for job in jobs}
+    return {name: records[0] for name, records in found.items() if records and not misfit(records[0], RIVALS[name])}
+
+
 def _shared_budget(records) -> float | None:
     budgets = [record["budget"]["seconds"] for record in records]
     return max(set(budgets), key=lambda seconds: (budgets.count(seconds), seconds)) if budgets else None
