@@ -14,7 +14,8 @@ import unet_paper as up
 from tests.real_data import needs_sequences
 from unet_paper.cli import main
 from unet_paper.networks import engines
-from unet_paper.networks.engines import EngineNetwork, calibration_tiles, on_engine, training_images
+from unet_paper.networks.engine_network import EngineNetwork
+from unet_paper.networks.engines import calibration_tiles, on_engine, training_images
 from unet_paper.networks.extras import MissingPackageError
 
 OPTIONAL = '370 MB that no chapter needs; .ci/run installs them: pip install "unet-paper[export,engines]"'

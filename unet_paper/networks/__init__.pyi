@@ -1,6 +1,7 @@
 from . import bioimage as bioimage
 from . import caffe as caffe
 from . import card as card
+from . import engine_network as engine_network
 from . import engines as engines
 from . import export as export
 from . import exported as exported
@@ -11,7 +12,7 @@ from . import library as library
 from . import protobuf as protobuf
 from .caffe import CaffeModelError as CaffeModelError
 from .caffe import load_caffemodel as load_caffemodel
-from .engines import EngineNetwork as EngineNetwork
+from .engine_network import EngineNetwork as EngineNetwork
 from .engines import on_engine as on_engine
 from .export import export_network as export_network
 from .exported import load_exported as load_exported

@@ -10,7 +10,7 @@ import torch
 
 from unet_paper.messages import reason
 from unet_paper.model import UNet
-from unet_paper.networks.engines import EngineNetwork, Run, compiled, session_of
+from unet_paper.networks.engine_network import EngineNetwork, Run, compiled, session_of
 from unet_paper.networks.export import FORMAT, KEY, quiet
 from unet_paper.networks.extras import MissingPackageError, needed
 from unet_paper.networks.image_settings import ImageSettings

@@ -4,6 +4,7 @@ from . import engine_choice as engine_choice
 from . import folder as folder
 from . import following as following
 from . import grey_values as grey_values
+from . import inputs as inputs
 from . import joining as joining
 from . import large as large
 from . import learning as learning

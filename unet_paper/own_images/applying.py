@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
+from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -20,18 +18,12 @@ from torch import nn
 from tqdm import tqdm
 
 from unet_paper.arrays import check_scalar
-from unet_paper.datasets.image_files import ImageFile, check_selection, describe, grey_frames, middle_frames
+from unet_paper.datasets.image_files import ImageFile, check_selection, describe, grey_frames
 from unet_paper.networks.image_settings import ImageSettings, area_diameter
-from unet_paper.own_images.blocks import BlockWork, Look, is_cut, look_at, refuse_inexact, work_on
+from unet_paper.own_images.blocks import BlockWork, is_cut, work_on
 from unet_paper.own_images.engine_choice import with_engine
 from unet_paper.own_images.folder import ResultFolder
-from unet_paper.own_images.grey_values import (
-    Range,
-    choose_normalisation,
-    compare_statistics,
-    range_of,
-    scaled_min_size,
-)
+from unet_paper.own_images.inputs import Looks, check_inputs, name_of, named, refuse_doubles, with_pixel_size
 from unet_paper.own_images.large import large_outlines, large_rows, segment_large
 from unet_paper.own_images.outlines import (
     TABLE_HEAD,
@@ -48,7 +40,6 @@ from unet_paper.own_images.pairs import pictures_in
 from unet_paper.own_images.segmenting import Method, Network, Segmented, Summary, opened
 
 NOTE = "segment.json"
-LOOKED_AT = 8  # images whose grey values are checked before work starts
 OFF = 2.0  # times larger or smaller than expected: worth a word
 
 
@@ -150,7 +141,7 @@ def segment_files(
     """
     method, outputs = method or Method(), outputs or Outputs()
     files = [describe(path) for path in pictures_in(images)]
-    _refuse_doubles(files)
+    refuse_doubles(files)
     for file in files:
         check_selection(file, channel=channel, frame=frame)
     net, known = opened(net, scale=method.scale)
@@ -205,108 +196,10 @@ def segment_files(
     return Summary(folder.path, len(jobs), len(areas))
 
 
-class Looks:
-    """What was seen of large images: each is read once before work starts, and the last few are remembered."""
-
-    def __init__(self, channel: int | None) -> None:
-        self.channel = channel
-        self.at = lru_cache(maxsize=LOOKED_AT)(self._at)
-
-    def _at(self, file: ImageFile, frame: int) -> Look:
-        return look_at(file, channel=self.channel, frame=frame)
-
-
-def check_inputs(
-    files: Sequence[ImageFile],
-    known: ImageSettings | None,
-    method: Method,
-    *,
-    channel: int | None = None,
-    looks: Looks | None = None,
-    cut: Sequence[bool] = (),
-) -> list[str]:
-    """Return what is assumed about images and network, one line each, and warnings where something does not fit.
-
-    Parameters
-    ----------
-    files : sequence of ImageFile
-        The images.
-    known : ImageSettings or None
-        What the network expects.
-    method : Method
-        How cells will be found.
-    channel : int, optional
-        Which channel.
-    looks : Looks, optional
-        Reads the images that are cut into blocks.
-    cut : sequence of bool
-        Which of the files are; without it none.
-
-    Raises
-    ------
-    ValueError
-        If an image cannot be used: several channels and none chosen, NaN, floats that nothing brings to [0, 1].
-    """
-    settings = known or ImageSettings()
-    large = {file.path for file, is_large in zip(files, cut, strict=False) if is_large}
-    if large:
-        refuse_inexact(method, known)
-    looked = [_seen(file, n, channel, looks if file.path in large else None) for file, n in _some(files)]
-    ranges = [used for _, _, used in looked]
-    told = known is not None or method.normalise is not None
-    how = {choose_normalisation(method.normalise, settings, used) for used in ranges} if told else set()
-    lines = [
-        f"images: {sum(file.frames for file in files)} in {len(files)} files, the first is {files[0].kind}",
-        f"grey values: {ranges[0]}; normalised by: {', '.join(sorted(how)) or 'their type'}",
-        *_scale_lines(files, known, method),
-    ]
-    if large:
-        lines.append(f"{len(large)} of {len(files)} files are segmented block by block, with the same result")
-    small = next((used for used in ranges if used.is_small), None)
-    if small is not None and how <= {"none"}:
-        lines.append(f"warning: only {small} grey values are used; if little is found, try --normalise percentile")
-    samples = [method.prepared(pixels, known, full=file.full) for file, pixels, _ in looked] if known else []
-    warning = compare_statistics(samples, settings) if known else None
-    return lines if warning is None else [*lines, f"warning: {warning}"]
-
-
-def _some(files: Sequence[ImageFile]) -> list[tuple[ImageFile, int]]:
-    return middle_frames(files, LOOKED_AT)
-
-
-def _seen(file: ImageFile, frame: int, channel: int | None, looks: Looks | None) -> tuple[ImageFile, np.ndarray, Range]:
-    """Return an image, or the thinned out pixels of a large one, and its range."""
-    if looks is not None:
-        look = looks.at(file, frame)
-        return file, look.sample, look.used
-    pixels = next(grey_frames(file, channel=channel, frame=frame))
-    return file, pixels, range_of(pixels, full=file.full)
-
-
-def _scale_lines(files: Sequence[ImageFile], known: ImageSettings | None, method: Method) -> list[str]:
-    scales, reason = replace(method, pixel_size=method.pixel_size or files[0].pixel_size).scales(known)
-    size = scaled_min_size(known or ImageSettings(), scales) if method.min_size is None else method.min_size
-    factor = f"{scales[0]:.3g}" if scales[0] == scales[1] else f"{scales[0]:.3g} (rows), {scales[1]:.3g} (columns)"
-    lines = [f"scale: {factor} ({reason}); cells have more than {size} px"]
-    if method.scale is None and method.pixel_size is None and len({file.pixel_size for file in files}) > 1:
-        lines.append("pixel sizes differ: each file is resized by its own")
-    return lines
-
-
 def _jobs(files: Sequence[ImageFile], frame: int | None) -> Iterator[Job]:
     for file in files:
         for number in range(file.frames) if frame is None else (frame,):
             yield Job(file, number, name_of(file, number))
-
-
-def name_of(file: ImageFile, number: int) -> str:
-    """Return what the results of image `number` of a file are called: `a`, or `a_t007` of a stack."""
-    digits = max(3, len(str(file.frames - 1)))
-    return _stem(file) if file.frames == 1 else f"{_stem(file)}_t{number:0{digits}d}"
-
-
-def _stem(file: ImageFile) -> str:
-    return file.path.name.rsplit(".", 1)[0].removesuffix(".ome")
 
 
 def _unfinished(
@@ -335,22 +228,6 @@ def _unfinished(
 def _found(job: Job, pixels: np.ndarray, net: nn.Module, known: ImageSettings | None, method: Method) -> Segmented:
     with named(job.file):
         return with_pixel_size(method, job.file).segment_one(pixels, net, known, full=job.file.full)
-
-
-def with_pixel_size(method: Method, file: ImageFile) -> Method:
-    """Return the method with the pixel size that a file states, where none was asked for."""
-    asked = method.pixel_size is not None or file.pixel_size is None
-    return method if asked else replace(method, pixel_size=file.pixel_size)
-
-
-@contextmanager
-def named(file: ImageFile) -> Iterator[None]:
-    """Put the file in front of what is wrong with its image."""
-    try:
-        yield
-    except (ValueError, TypeError) as error:
-        known = str(error).startswith(str(file.path))
-        raise type(error)(str(error) if known else f"{file.path}: {error}") from error
 
 
 def _write_one(folder: ResultFolder, job: Job, pixels: np.ndarray, found: Segmented, outputs: Outputs) -> None:
@@ -408,15 +285,6 @@ def _rows(job: Job) -> str:
 
 def _area(line: str) -> int:
     return int(line.split(",")[TABLE_HEAD.index("area_px")])
-
-
-def _refuse_doubles(files: Sequence[ImageFile]) -> None:
-    stems = {}
-    for file in files:
-        stem = _stem(file)
-        if stem in stems:
-            raise ValueError(f"{stems[stem]} and {file.path} would both give {stem}_mask.tif; rename one")
-        stems[stem] = file.path
 
 
 def _network_note(net: nn.Module) -> str:

@@ -12,8 +12,8 @@ from tqdm import tqdm
 from unet_paper.arrays import check_border
 from unet_paper.datasets.image_files import ImageFile, check_selection, grey_frames
 from unet_paper.datasets.image_sequence import describe_sequence, load_masks
-from unet_paper.own_images.applying import check_inputs, name_of, named, with_pixel_size
 from unet_paper.own_images.folder import ResultFolder
+from unet_paper.own_images.inputs import check_inputs, name_of, named, with_pixel_size
 from unet_paper.own_images.outlines import as_csv, table_rows
 from unet_paper.own_images.segmenting import Method, Network, Summary, opened
 from unet_paper.tracking.challenge_format import new_folder, result_folder, write_tracks_into
