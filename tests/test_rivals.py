@@ -110,6 +110,8 @@ def test_rates_are_tried_on_the_sections_that_no_result_includes(small):
         *(("rival-cascade", rate) for rate in SMALL[2].rates),
     ]
     assert {job.fold for job in jobs} == {2}, "the sections 12-17"
+    larger = planned(["rival-unet-16"], "rates")[-1]
+    assert (larger.name, larger.method.tile) == ("rival-unet-16-tile-572-rate-0.003-fold2", 572)
     replace(jobs[1], seconds=0.1).run(small, lambda history: None)
     made = json.loads((small.folder / "rival-unet-5-rate-0.001-fold2.json").read_text())
     assert made["config"]["learning_rate"] == 1e-3

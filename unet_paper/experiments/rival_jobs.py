@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from unet_paper.arrays import check_choice
 from unet_paper.experiments.plan import Experiment
 from unet_paper.experiments.record import read_records, record_path, run_name
 from unet_paper.experiments.rival_runs import run_rival
-from unet_paper.experiments.rivals import RATED, RECIPE, RIVALS, SECONDS, SEEDS, Rival
+from unet_paper.experiments.rivals import LARGER_TILES, RATED, RECIPE, RIVALS, SECONDS, SEEDS, Rival
 from unet_paper.experiments.runner import Place
 from unet_paper.experiments.summary import CHOICE_FOLD
 from unet_paper.training import History
@@ -32,6 +32,8 @@ class RivalJob:
         The budget, or the cap.
     rate : float or None
         The learning rate, where one is to be chosen; None: the rival's own.
+    tile : int or None
+        Side of the tiles in px, where another is tried; None: the rival's own.
     """
 
     rival: str
@@ -40,6 +42,7 @@ class RivalJob:
     way: str = "equal"
     seconds: float = SECONDS["equal"]
     rate: float | None = None
+    tile: int | None = None
 
     def __post_init__(self):
         check_choice(self.way, tuple(SECONDS), name="way")
@@ -48,7 +51,14 @@ class RivalJob:
     def label(self) -> str:
         """The rival, and what is particular about the run."""
         particular = {"equal": "", "patient": "-patient", "rates": f"-rate-{self.rate}"}
-        return f"{self.rival}{particular[self.way]}"
+        tile = "" if self.tile is None else f"-tile-{self.tile}"
+        return f"{self.rival}{tile}{particular[self.way]}"
+
+    @property
+    def method(self) -> Rival:
+        """The rival, with the tile of this run."""
+        rival = RIVALS[self.rival]
+        return rival if self.tile is None else replace(rival, tile=self.tile)
 
     @property
     def name(self) -> str:
@@ -63,13 +73,13 @@ class RivalJob:
     def run(self, place: Place, report: Callable[[History], None]) -> None:
         """Train, score and write the record."""
         how = {"label": self.label, "seconds": self.seconds, "rate": self.rate, "patient": self.way == "patient"}
-        run_rival(RIVALS[self.rival], self.fold, self.seed, place, report=report, **how)
+        run_rival(self.method, self.fold, self.seed, place, report=report, **how)
 
     def is_recorded(self, folder: Path | None) -> bool:
         """Tell whether the run, of this budget and recipe, has a record in a folder; None stands for `data/results`."""
         return any(
             (record["fold"], record["budget"]["seconds"]) == (self.fold, self.seconds)
-            and not misfit(record, RIVALS[self.rival], self.rate)
+            and not misfit(record, self.method, self.rate)
             for record in read_records(self.label, folder, seed=self.seed)
         )
 
@@ -104,7 +114,8 @@ def planned(names: Sequence[str], way: str, *, seconds: float | None = None) -> 
         Of `RIVALS`.
     way : {"equal", "patient", "rates"}
         At equal time, every fold and seed of `SEEDS`; with patience, seed 0 on fold 1 of all networks (the cascade's
-        classifiers end one by one); rates, each of `Rival.rates` of those in `RATED`, on the sections 12-17.
+        classifiers end one by one); rates, on the sections 12-17: each of `Rival.rates` of those in `RATED`, and
+        after them the tiles of `LARGER_TILES`.
     seconds : float, optional
         The budget of each run, by default that of the way.
     """
@@ -113,7 +124,9 @@ def planned(names: Sequence[str], way: str, *, seconds: float | None = None) -> 
         return [RivalJob(name, 1, 0, way, seconds) for name in names if RIVALS[name].kind != "cascade"]
     if way == "rates":
         rated = [name for name in names if name in RATED]
-        return [RivalJob(name, CHOICE_FOLD, 0, way, seconds, rate) for name in rated for rate in RIVALS[name].rates]
+        jobs = [RivalJob(name, CHOICE_FOLD, 0, way, seconds, rate) for name in rated for rate in RIVALS[name].rates]
+        larger = [(name, tile) for name in names for tile in LARGER_TILES.get(name, ())]
+        return jobs + [RivalJob(name, CHOICE_FOLD, 0, way, seconds, RIVALS[name].rate, tile) for name, tile in larger]
     jobs = [RivalJob(name, fold, seed, way, seconds) for name in names for fold in SEEDS for seed in SEEDS[fold]]
     return sorted(jobs, key=lambda job: (job.seed, job.fold))
 

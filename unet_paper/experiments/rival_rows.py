@@ -89,9 +89,23 @@ def read_rates(folder: Path | None = None) -> dict[str, dict[float, float]]:
     """
     found: dict[str, dict[float, float]] = {}
     for job in planned(RATED, "rates"):
-        for record in read_records(job.label, folder):
+        for record in read_records(job.label, folder) if job.tile is None else ():
             found.setdefault(job.rival, {})[job.rate] = record["scores"]["none"]["pixel_error"]
     return found
+
+
+def read_tiles(folder: Path | None = None) -> dict[int, dict]:
+    """Return the record of the U-Net of 16 channels for each side of its tiles that was tried on the sections 12-17.
+
+    Parameters
+    ----------
+    folder : pathlib.Path, optional
+        Where the records lie, by default `data/results`.
+    """
+    rival = RIVALS["rival-unet-16"]
+    jobs = [job for job in planned([rival.name], "rates") if job.rate == rival.rate]
+    found = {job.method.tile: read_records(job.label, folder) for job in jobs}
+    return {tile: records[0] for tile, records in sorted(found.items()) if records}
 
 
 def read_patient(folder: Path | None = None) -> dict[str, dict]:
