@@ -10,7 +10,7 @@ from unet_paper.arrays import check_choice
 from unet_paper.experiments.plan import Experiment
 from unet_paper.experiments.record import read_records, record_path, run_name
 from unet_paper.experiments.rival_runs import run_rival
-from unet_paper.experiments.rivals import LARGER_TILES, RATED, RECIPE, RIVALS, SECONDS, SEEDS, Rival
+from unet_paper.experiments.rivals import LARGER_TILES, RATE, RATED, RECIPE, RIVALS, SECONDS, SEEDS, Rival
 from unet_paper.experiments.runner import Place
 from unet_paper.experiments.summary import CHOICE_FOLD
 from unet_paper.training import History
@@ -126,7 +126,7 @@ def planned(names: Sequence[str], way: str, *, seconds: float | None = None) -> 
         rated = [name for name in names if name in RATED]
         jobs = [RivalJob(name, CHOICE_FOLD, 0, way, seconds, rate) for name in rated for rate in RIVALS[name].rates]
         larger = [(name, tile) for name in names for tile in LARGER_TILES.get(name, ())]
-        return jobs + [RivalJob(name, CHOICE_FOLD, 0, way, seconds, RIVALS[name].rate, tile) for name, tile in larger]
+        return jobs + [RivalJob(name, CHOICE_FOLD, 0, way, seconds, RATE, tile) for name, tile in larger]
     jobs = [RivalJob(name, fold, seed, way, seconds) for name in names for fold in SEEDS for seed in SEEDS[fold]]
     return sorted(jobs, key=lambda job: (job.seed, job.fold))
 

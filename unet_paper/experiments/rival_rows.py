@@ -12,7 +12,7 @@ import torch
 from unet_paper.baselines.cascade import BATCH
 from unet_paper.experiments.record import read_records, run_name
 from unet_paper.experiments.rival_jobs import misfit, planned
-from unet_paper.experiments.rivals import EQUAL_SIZE, KINDS, RATED, RIVALS, SEEDS
+from unet_paper.experiments.rivals import EQUAL_SIZE, KINDS, RATE, RATED, RIVALS, SEEDS
 from unet_paper.experiments.study_verdicts import NOT, OPEN, PARTLY, REPRODUCED, Verdict
 from unet_paper.experiments.summary import interval
 
@@ -102,8 +102,7 @@ def read_tiles(folder: Path | None = None) -> dict[int, dict]:
     folder : pathlib.Path, optional
         Where the records lie, by default `data/results`.
     """
-    rival = RIVALS["rival-unet-16"]
-    jobs = [job for job in planned([rival.name], "rates") if job.rate == rival.rate]
+    jobs = [job for job in planned(["rival-unet-16"], "rates") if job.rate == RATE]
     found = {job.method.tile: read_records(job.label, folder) for job in jobs}
     return {tile: records[0] for tile, records in sorted(found.items()) if records}
 
