@@ -19,14 +19,9 @@ CHOICE_FOLD = 2  # sections 12-17: settings are chosen on them, so no mean inclu
 # hard protocol; what lies within one sequence chooses settings for the network that learns from the whole of it.
 OTHER_SEQUENCE, TIME_BLOCKS, WITHIN_ONE = (0, 1), (2, 3), (4, 5)
 RESAMPLES = 9999
-EM_RUNS = (
-    "em-full",
-    "em-wide",
-    "em-best",
-    "em-small",
-    "em-narrow",
-)  # what Table 1 may show, the most like the paper first
-CELL_RUNS = ("full", "best", "half", "small", "narrow")  # the same of a task of Table 2
+# What Table 1 may show, and of a task Table 2; the most like the paper first.
+EM_RUNS = ("em-full", "em-wide", "em-best", "em-small", "em-narrow")
+CELL_RUNS = ("full", "best", "half", "small", "narrow")
 ONCE = ("none", "seg")  # how the paper reads cells off a map: seen once, threshold 0.5
 
 

@@ -43,8 +43,8 @@ EARLIER_LOOKS = {
     "em-small": LONG_EM_LOOKS,
     "em-best": f"{LONG_EM_LOOKS} Width and length were set by the hours at hand, when em-small was known on all folds.",
     "em-wide": (
-        f"{LONG_EM_LOOKS} The rate was chosen on the sections 12-17 (records em-wide-rate-*); width and length were set "
-        "by the hours at hand, when em-small was known on all folds and em-best on two."
+        f"{LONG_EM_LOOKS} The rate was chosen on the sections 12-17 (records em-wide-rate-*); width and length were "
+        "set by the hours at hand, when em-small was known on all folds and em-best on two."
     ),
     **{f"{task}-{size}": BEST_CELL_LOOKS for task in ("u373", "dic-hela") for size in ("small", "best")},
     "u373-narrow": (
