@@ -159,17 +159,32 @@ def _beats(rows: RivalRows, rivals: Sequence[str]) -> Verdict:
     missing = tuple(dict.fromkeys(run_name(*run) for run in wanted if run in rows.missing))
     if missing:
         return Verdict(OPEN, "", "The planned runs of equal time are not complete.", missing=missing)
-    results, told = [], []
-    for unet, rival, fold in pairs:
-        for measure in ERRORS:
-            ours, theirs = (mean_of(rows.of(name, fold), measure) for name in (unet, rival))
-            results.append(ours < theirs)
-            told.append(
-                f"{measure.split('_')[0]} {ours:.4g} against {theirs:.4g} of {RIVALS[rival].title}, fold {fold}"
-            )
+    better = {rival: _smaller(rows, rival) for rival in rivals}
+    results = [each for pair in better.values() for each in pair]
     verdict = REPRODUCED if all(results) else PARTLY if any(results) else NOT
+    told = "; ".join(
+        f"{_rand_errors(rows, rival)} (better in {sum(pair)} of {len(pair)})" for rival, pair in better.items()
+    )
     runs = len({run for run in wanted if run in rows.usable})
-    return Verdict(verdict, "; ".join(told), f"The U-Net is better in {sum(results)} of {len(results)} pairs.", runs)
+    return Verdict(verdict, told, f"The U-Net is better in {sum(results)} of {len(results)} pairs.", runs)
+
+
+def _smaller(rows: RivalRows, rival: str) -> list[bool]:
+    """Tell for each fold and each of `ERRORS` whether the U-Net of equal size has the smaller mean."""
+    means = (
+        [mean_of(rows.of(name, fold), measure) for name in (EQUAL_SIZE[rival], rival)]
+        for fold in SEEDS
+        for measure in ERRORS
+    )
+    return [ours < theirs for ours, theirs in means]
+
+
+def _rand_errors(rows: RivalRows, rival: str) -> str:
+    ours, theirs = (
+        " and ".join(f"{mean_of(rows.of(name, fold), 'rand_error'):.3f}" for fold in SEEDS)
+        for name in (EQUAL_SIZE[rival], rival)
+    )
+    return f"Rand error {ours} against {theirs} of {RIVALS[rival].title.split(',')[0]}"
 
 
 def mean_of(records: Sequence[Mapping], measure: str) -> float:
