@@ -160,10 +160,10 @@ RIVALS = {
         _unet(4, ", as large as N3"),
     )
 }
-# Rates are chosen with one of each kind, U-Nets with a wide and a narrow one.
+# Rates are chosen with one of each kind, U-Nets with three of different widths.
 RATED = (
-    *("rival-unet-16", "rival-unet-5", "rival-n4", "rival-fcn-8s", "rival-hypercolumns", "rival-cascade"),
-    "rival-padded",
+    *("rival-unet-16", "rival-unet-5", "rival-unet-12", "rival-n4", "rival-fcn-8s", "rival-hypercolumns"),
+    *("rival-cascade", "rival-padded"),
 )
 # In a run of the whole budget, the loss leapt to more than it had been and stayed there: the next lower rate is taken.
 LEAPT = {"rival-unet-16": RATE}
