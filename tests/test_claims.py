@@ -132,6 +132,15 @@ def test_records_on_disk_are_read_as_they_are_and_the_mean_leaves_fold_2_out(kno
     assert board().verdict == PARTLY
 
 
+def test_more_seeds_of_one_fold_do_not_outweigh_the_other_folds(known):
+    paper = dict(stated.TABLE_1)
+    folds = [em_record(fold, paper) for fold in (0, 3, 4)]
+    seeds = [em_record(1, {**paper, "rand_error": rand}, seed=seed) for seed, rand in enumerate((0.05, 0.06, 0.1))]
+    found = claims.microscopy(replace(known, records={"em-small": [*folds, *seeds]}))
+    assert found.ours.split(" / ")[1] == f"{(3 * paper['rand_error'] + 0.07) / 4:.4f} (0.0382 to 0.0700)"
+    assert found.runs == 6
+
+
 def test_the_experiment_with_most_folds_counts_whatever_it_scored(known):
     bad = {measure: 10 * value for measure, value in stated.TABLE_1.items()}
     records = {"em-narrow": [em_record(4, dict(stated.TABLE_1))], "em-small": [em_record(n, bad) for n in (0, 1)]}

@@ -252,10 +252,13 @@ def test_the_command_lists_runs_and_refuses(capsys, tmp_path):
 
 def test_over_folds_weighs_seg_by_cells_and_sums_counts():
     records = [
-        {"scores": {"none": {"seg": 0.5, "merged": 2, "reference_cells": 1}}},
-        {"scores": {"none": {"seg": 0.9, "merged": 3, "reference_cells": 3}}},
+        {"fold": 0, "scores": {"none": {"seg": 0.5, "merged": 2, "reference_cells": 1}}},
+        {"fold": 1, "scores": {"none": {"seg": 0.9, "merged": 3, "reference_cells": 3}}},
     ]
     assert over_folds(records, "seg") == pytest.approx(0.8)
     assert over_folds(records, "merged") == 5
+    again = {"fold": 0, "scores": {"none": {"seg": 0.3, "merged": 4, "reference_cells": 1}}}
+    assert over_folds([*records, again], "seg") == pytest.approx((0.4 * 1 + 0.9 * 3) / 4), "a seed is no other fold"
+    assert over_folds([*records, again], "merged") == 3 + 3
     with pytest.raises(ValueError, match="there is no record"):
         over_folds([], "seg")

@@ -8,6 +8,7 @@ import numpy as np
 
 from unet_paper.experiments import stated
 from unet_paper.experiments.findings import NOT, OPEN, PARTLY, RECORDED, REPRODUCED, Evidence, Finding, learned
+from unet_paper.experiments.record import each_fold
 from unet_paper.experiments.summary import (
     CELL_RUNS,
     EM_RUNS,
@@ -35,7 +36,7 @@ def microscopy(evidence: Evidence) -> Finding:
     records = counted_folds(evidence.runs(name))
     if not records:
         return Finding(OPEN, missing=("em-small-fold*.json",), reason="No run has been recorded.")
-    values = {measure: [run["scores"]["7 rotations"][measure] for run in records] for measure in stated.TABLE_1}
+    values = {measure: _rotated(records, measure) for measure in stated.TABLE_1}
     times = {measure: np.mean(values[measure]) / paper for measure, paper in stated.TABLE_1.items()}
     reached = [measure for measure, factor in times.items() if factor <= TIMES]
     verdict = REPRODUCED if len(reached) == len(times) else PARTLY if reached else NOT
@@ -100,7 +101,7 @@ def spread(values: Sequence[float], digits: int) -> str:
 
 def _one_recipe(runs: Mapping[str, Sequence[dict]]) -> Finding:
     """Judge runs of all tasks that were trained by the same recipe."""
-    em = np.mean([run["scores"]["7 rotations"]["warping_error"] for run in runs["EM"]])
+    em = _rotated(runs["EM"], "warping_error").mean()
     overlap = {task: cell_overlap(runs[task]) for task in stated.TABLE_2}
     beaten = {"EM": em < stated.IDSIA["warping_error"]}
     beaten |= {task: seg > stated.SECOND_BEST[task] for task, seg in overlap.items()}
@@ -120,7 +121,7 @@ def _overlap(evidence: Evidence, task: str) -> Finding:
     seg, paper = cell_overlap(records), stated.TABLE_2[task]
     beats = seg > stated.SECOND_BEST[task]
     verdict = REPRODUCED if seg >= paper - SHORT_OF else PARTLY if beats else NOT
-    each = ", ".join(f"{cell_overlap([run]):.4f}" for run in records)
+    each = ", ".join(f"{seg:.4f}" for seg in each_fold(records, lambda run: cell_overlap([run])))
     reason = (
         f"{paper - seg:.2f} below the paper, {'above' if beats else 'below'} the second best of 2015. "
         f"{shortfall(records)}{_scored(records)} Trained on one of the two sequences and tested on the other, where "
@@ -148,8 +149,13 @@ def _time_blocks(evidence: Evidence, task: str) -> str:
     return f" Learning from half of the frames of both and tested on the other half{part}: {seg:.4f}."
 
 
+def _rotated(records: Sequence[dict], measure: str) -> np.ndarray:
+    """Return a measure of every EM fold, averaged over 7 rotations as in the paper."""
+    return each_fold(records, lambda run: run["scores"]["7 rotations"][measure])
+
+
 def _thickness(records: Sequence[dict]) -> str:
-    v_rand = np.mean([run["scores"]["7 rotations"]["v_rand"] for run in records])
+    v_rand = _rotated(records, "v_rand").mean()
     return f" The Rand error also counts thick membranes; V_Rand, which thins them, is {v_rand:.3f}."
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import subprocess
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -82,15 +83,30 @@ def read_benchmark(name: str, folder: str | os.PathLike | None = None) -> dict |
     return json.loads(path.read_text()) if path.exists() else None
 
 
+def each_fold(records: Sequence[dict], value: Callable[[dict], float]) -> np.ndarray:
+    """Return a value of every fold, by ascending fold; a fold that was run with several seeds gives their mean.
+
+    Parameters
+    ----------
+    records : sequence of dict
+        Of one experiment.
+    value : callable
+        Takes a record.
+    """
+    folds = sorted({record["fold"] for record in records})
+    return np.array([np.mean([value(record) for record in records if record["fold"] == fold]) for fold in folds])
+
+
 def over_folds(records: list[dict], measure: str, *, average: str = "none") -> float | int:
-    """Return one measure of an experiment over all its folds.
+    """Return one measure of an experiment over all its folds; each counts once, whatever the number of its seeds.
 
     Parameters
     ----------
     records : list of dict
         From `read_records`, at least one.
     measure : str
-        Of the records' scores. ``"seg..."`` is a mean over all annotated cells; the others are counts, and summed.
+        Of the records' scores. ``"seg..."`` is a mean over all annotated cells; the others are counts, and summed (to
+        the nearest whole number, where a fold has several seeds).
     average : str
         Which way to average predictions: ``"none"``, ``"7 rotations"``, ``"4 flips"`` or ``"8 symmetries"``.
 
@@ -101,9 +117,12 @@ def over_folds(records: list[dict], measure: str, *, average: str = "none") -> f
     """
     if not records:
         raise ValueError("there is no record; run the experiment first (python -m unet_paper reproduce)")
-    scores = [record["scores"][average] for record in records]
-    values, cells = (np.array([score[name] for score in scores]) for name in (measure, "reference_cells"))
-    return float((values * cells).sum() / cells.sum()) if measure.startswith("seg") else int(values.sum())
+
+    def of(name: str) -> np.ndarray:
+        return each_fold(records, lambda record: record["scores"][average][name])
+
+    values, cells = of(measure), of("reference_cells")
+    return float(np.average(values, weights=cells)) if measure.startswith("seg") else round(values.sum())
 
 
 def circumstances(device: torch.device) -> dict:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy import stats
 
-from unet_paper.experiments.record import over_folds
+from unet_paper.experiments.record import each_fold, over_folds
 
 CHOICE_FOLD = 2  # sections 12-17: settings are chosen on them, so no mean includes them
 # What networks of cells are tested on, as folds of `unet_paper.experiments.plan.CELL_FOLDS`. The other sequence is the
@@ -79,10 +79,15 @@ def em_mean(records: Sequence[dict], measure: str, *, average: str, at: str = "b
     ValueError
         If no fold counts.
     """
-    scores = [record["scores"][average] for record in counted_folds(records)]
-    if not scores:
+    counted = counted_folds(records)
+    if not counted:
         raise ValueError("no record of a fold that counts; run the experiment (python -m unet_paper reproduce)")
-    return float(np.mean([score[measure] if at == "best" else score["settled"][measure] for score in scores]))
+
+    def value(run: dict) -> float:
+        score = run["scores"][average]
+        return (score if at == "best" else score["settled"])[measure]
+
+    return float(each_fold(counted, value).mean())
 
 
 def em_sections(record: dict, measure: str, *, average: str) -> dict[int, float]:
