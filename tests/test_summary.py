@@ -51,12 +51,12 @@ def test_pixels_on_rings_leave_the_warping_error():
 
 
 def test_overlap_weighs_cells_and_refuses_to_mix_ways_of_scoring():
-    def scored(seg: float, settled: float, cells: int, **how) -> dict:
+    def scored(fold: int, seg: float, settled: float, cells: int) -> dict:
         score = {"seg": seg, "seg_settled": settled, "reference_cells": cells}
-        return {"scores": {"none": score, "8 symmetries": score}} | how
+        return {"fold": fold, "scores": {"none": score, "8 symmetries": score}}
 
     way = {"scored": ["8 symmetries", "seg_settled"]}
-    runs = [scored(0.5, 0.6, 1), scored(0.9, 1.0, 3)]
+    runs = [scored(0, 0.5, 0.6, 1), scored(1, 0.9, 1.0, 3)]
     assert summary.cell_overlap(runs) == pytest.approx(0.8)
     assert summary.cell_overlap([run | way for run in runs]) == pytest.approx(0.9)
     with pytest.raises(ValueError, match="scored in different ways: 8 symmetries / seg_settled, none / seg"):
