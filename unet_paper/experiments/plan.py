@@ -246,7 +246,7 @@ EXPERIMENTS = {
     for experiment in (
         # Two cores
         Experiment("em-narrow", "em", NARROW, base_channels=32, folds=(4,)),
-        Experiment("u373-narrow", "u373", NARROW_CELLS, published="u373", **QUARTER),
+        Experiment("u373-narrow", "u373", NARROW_CELLS, **QUARTER),
         Experiment("dic-hela-narrow", "dic-hela", NARROW_CELLS, **QUARTER),
         Experiment("dic-hela-no-border", "dic-hela", replace(NARROW_CELLS, w0=0.0), **QUARTER),
         Experiment("dic-hela-unturned", "dic-hela", UNROTATED, folds=(0,), **QUARTER),
@@ -280,7 +280,7 @@ EXPERIMENTS = {
             )
         ),
         # Table 2 by what was chosen: the other sequence first, then blocks of time
-        Experiment("u373-small", "u373", SMALL_CELLS, **QUARTER, **CHOSEN_CELLS, **SEEDS),
+        Experiment("u373-small", "u373", SMALL_CELLS, published="u373", **QUARTER, **CHOSEN_CELLS, **SEEDS),
         Experiment("dic-hela-small", "dic-hela", SMALL_CELLS, published="dic-hela", **QUARTER, **CHOSEN_CELLS, **SEEDS),
         Experiment("u373-best", "u373", U373_BEST, **HALF, **CHOSEN_CELLS),
         Experiment("dic-hela-best", "dic-hela", SMALL_CELLS, scale=0.5, **HALF, **CHOSEN_CELLS),

@@ -26,7 +26,7 @@ from unet_paper.training.checkpoint import read_checkpoint
 
 FORMAT = "unet_paper network 1"
 # The networks of the book, and the experiments whose first fold made them
-NAMES = {"em": "em-small", "u373": "u373-narrow", "dic-hela": "dic-hela-small"}
+NAMES = {"em": "em-small", "u373": "u373-small", "dic-hela": "dic-hela-small"}
 
 
 def save_network(path: str | os.PathLike, net: UNet, *, card: dict) -> None:
