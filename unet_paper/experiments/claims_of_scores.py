@@ -125,7 +125,8 @@ def _overlap(evidence: Evidence, task: str) -> Finding:
     reason = (
         f"{paper - seg:.2f} below the paper, {'above' if beats else 'below'} the second best of 2015. "
         f"{shortfall(records)}{_scored(records)} Trained on one of the two sequences and tested on the other, where "
-        f"the paper learned from both and was tested on secret ones.{_time_blocks(evidence, task)}"
+        f"the paper learned from both and was tested on secret ones.{_other_networks(evidence, task, name)}"
+        f"{_time_blocks(evidence, task)}"
     )
     data = f"both public sequences, each segmented by a network of the other one; {name}"
     return learned(Finding(verdict, f"{seg:.4f} (by direction: {each})", (RECORDED,), data, len(records), reason))
@@ -136,6 +137,15 @@ def _scored(records: Sequence[dict]) -> str:
     average, measure = way_of_scoring(records)
     threshold = "the threshold that the training frames settle" if measure == "seg_settled" else "threshold 0.5"
     return "" if (average, measure) == ONCE else f" Averaged over {average}, {threshold}."
+
+
+def _other_networks(evidence: Evidence, task: str, chosen: str) -> str:
+    """Say what the other experiments reach that were run in both directions; they decide nothing."""
+    names = (f"{task}-{kind}" for kind in CELL_RUNS if f"{task}-{kind}" != chosen)
+    runs = {name: in_folds(evidence.runs(name), OTHER_SEQUENCE) for name in names}
+    both = {name: found for name, found in runs.items() if {run["fold"] for run in found} == set(OTHER_SEQUENCE)}
+    told = ", ".join(f"{name} {cell_overlap(found):.4f}" for name, found in both.items())
+    return f" Other networks, as well in both directions: {told}." if told else ""
 
 
 def _time_blocks(evidence: Evidence, task: str) -> str:
