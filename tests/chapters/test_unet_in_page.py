@@ -73,8 +73,8 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def page(browser, site) -> Page:
-    """Return a page whose code is loaded; tests use its functions, and its box one after the other."""
-    page = browser.new_page(accept_downloads=True)
+    """Return a page whose code is loaded; tests use its functions, and leave the settings of its box alone."""
+    page = browser.new_page()
     page.set_default_timeout(60_000)
     page.add_init_script(TOOLS)
     page.goto(site.as_uri())
@@ -84,7 +84,7 @@ def page(browser, site) -> Page:
 
 @pytest.fixture
 def fresh(browser, site) -> Iterator[Page]:
-    """Give a page that has loaded nothing yet."""
+    """Give a page that has loaded nothing yet: two workers may divide these tests between them in any order."""
     page = browser.new_page()
     page.set_default_timeout(60_000)
     page.goto(site.as_uri())
@@ -256,65 +256,63 @@ def test_a_file_that_is_no_image_for_it_is_named_with_a_remedy(page, name, conte
     assert "Fiji" in said
 
 
-def test_one_click_finds_the_cells_of_the_generated_image(page):
-    page.select_option("#unet-network", "u373")
-    page.click("#unet-example")
-    said = found(page)
+def test_one_click_finds_the_cells_of_the_generated_image(fresh):
+    fresh.select_option("#unet-network", "u373")
+    fresh.click("#unet-example")
+    said = found(fresh)
     image = example_image("u373")
-    name, mask = downloaded(page, "#unet-mask")
+    name, mask = downloaded(fresh, "#unet-mask")
     cells = imagecodecs.png_decode(mask)
     assert name == "generated-u373_mask.png"
     assert cells.dtype == np.uint16
     assert same_cells(cells, image, "u373")
     assert said.startswith(f"{cells.max()} cells in generated-u373.png")
-    name, table = downloaded(page, "#unet-csv")
+    name, table = downloaded(fresh, "#unet-csv")
     assert name == "generated-u373_cells.csv"
     assert table.decode() == as_csv(table_rows("generated-u373", cells, image))
-    rows = [row.split("\t") for row in page.inner_text("#unet-cells").splitlines()]
+    rows = [row.split("\t") for row in fresh.inner_text("#unet-cells").splitlines()]
     assert [int(row[1]) for row in rows] == np.bincount(cells.ravel())[1:].tolist()
-    painted = page.evaluate(
+    painted = fresh.evaluate(
         "() => { const c = document.getElementById('unet-canvas'); return [c.width, c.height, c.ariaLabel] }"
     )
     assert painted == [696, 520, f"generated-u373.png with {cells.max()} cells outlined"]
 
 
-def test_threshold_and_smallest_cell_are_those_of_segment(page):
+def test_threshold_and_smallest_cell_are_those_of_segment(fresh):
     image = example_image("u373")
-    chosen(page, png(image), "a.png")
-    found(page)
-    page.click("#unet-in-page summary")
+    chosen(fresh, png(image), "a.png")
+    found(fresh)
+    fresh.click("#unet-in-page summary")
     probability = predict_probability(up.load_network("u373"), image, scale=0.5, progress=False)
     for threshold, size in ((0.9, 500), (0.5, 3000), (0.2, 0)):
-        page.fill("#unet-threshold", str(threshold))
-        page.fill("#unet-size", str(size))
+        fresh.fill("#unet-threshold", str(threshold))
+        fresh.fill("#unet-size", str(size))
         expected = up.instances(probability, threshold=threshold, min_size=size).max()
-        assert page.inner_text("#unet-status").startswith(f"{expected} cell")
-    page.fill("#unet-threshold", "0.5")
-    page.fill("#unet-size", "")
+        assert fresh.inner_text("#unet-status").startswith(f"{expected} cell")
 
 
-def test_a_diameter_changes_the_scale_as_in_segment(page):
+def test_a_diameter_changes_the_scale_as_in_segment(fresh):
     image = example_image("u373")[::2, ::2]  # cells of half the size
-    page.fill("#unet-diameter", "34.45")
-    chosen(page, png(image), "half.png")
-    said = found(page)
+    fresh.click("#unet-in-page summary")
+    fresh.fill("#unet-diameter", "34.45")
+    chosen(fresh, png(image), "half.png")
+    said = found(fresh)
     expected = up.segment(image, read_network("u373"), diameter=34.45)
     assert said.startswith(f"{expected.max()} cell")
-    page.fill("#unet-diameter", "")
 
 
-def test_an_image_of_another_kind_brings_a_warning(page):
-    chosen(page, png(GREY), "noise.png")
-    found(page)
-    assert "differs from the network's training images" in page.inner_text("#unet-notes")
+def test_an_image_of_another_kind_brings_a_warning(fresh):
+    chosen(fresh, png(GREY), "noise.png")
+    found(fresh)
+    assert "differs from the network's training images" in fresh.inner_text("#unet-notes")
 
 
-def test_several_files_at_once_are_refused(page):
+def test_several_files_at_once_are_refused(fresh):
     files = [{"name": name, "mimeType": "image/png", "buffer": png(GREY)} for name in ("a.png", "b.png")]
-    page.evaluate("() => document.getElementById('unet-file').multiple = true")
-    page.set_input_files("#unet-file", files)
-    page.wait_for_selector("#unet-status.failed")
-    assert "One image at a time" in page.inner_text("#unet-status")
+    fresh.evaluate("() => document.getElementById('unet-file').multiple = true")
+    fresh.set_input_files("#unet-file", files)
+    fresh.wait_for_selector("#unet-status.failed")
+    assert "One image at a time" in fresh.inner_text("#unet-status")
 
 
 def test_nothing_is_loaded_before_it_is_asked_for_and_nothing_from_elsewhere(fresh):
@@ -334,11 +332,11 @@ def test_an_image_is_dropped(fresh):
     assert "dropped.png" in found(fresh)
 
 
-def test_a_new_file_hides_the_cells_of_the_one_before_at_once(page):
-    chosen(page, png(GREY), "first.png")
-    found(page)
-    assert page.evaluate(DROP, as_text(png(GREY)))  # in the same turn: nothing older can be taken for its result
-    assert "dropped.png" in found(page)
+def test_a_new_file_hides_the_cells_of_the_one_before_at_once(fresh):
+    chosen(fresh, png(GREY), "first.png")
+    found(fresh)
+    assert fresh.evaluate(DROP, as_text(png(GREY)))  # in the same turn: nothing older can be taken for its result
+    assert "dropped.png" in found(fresh)
 
 
 def test_the_keyboard_alone_is_enough(fresh):
@@ -388,12 +386,12 @@ def test_a_page_without_its_networks_says_so(browser, site):
 
 
 @needs_sequences
-def test_a_frame_of_the_challenge_has_the_cells_that_python_finds(page):
+def test_a_frame_of_the_challenge_has_the_cells_that_python_finds(fresh):
     path = REAL / "ctc" / "PhC-C2DH-U373" / "02" / "t010.tif"
-    page.select_option("#unet-network", "u373")
-    chosen(page, path.read_bytes(), path.name)
-    assert path.name in found(page)
-    mask = imagecodecs.png_decode(downloaded(page, "#unet-mask")[1])
+    fresh.select_option("#unet-network", "u373")
+    chosen(fresh, path.read_bytes(), path.name)
+    assert path.name in found(fresh)
+    mask = imagecodecs.png_decode(downloaded(fresh, "#unet-mask")[1])
     assert mask.max() > 3
     assert same_cells(mask, tifffile.imread(path), "u373")
 
