@@ -179,7 +179,7 @@ def test_overlap_is_read_in_the_way_that_was_settled_before_the_run(known):
     narrow = [cell_record(0, 0.9), cell_record(1, 0.96)]
     found = claims.u373(replace(known, records={"u373-best": best, "u373-narrow": narrow}))
     assert found.ours.startswith("0.9200"), "what was fixed beforehand counts, not what scored best"
-    assert "Other networks, as well in both directions: u373-narrow 0.9300." in found.reason
+    assert "Other networks that were run in both directions: u373-narrow 0.9300." in found.reason
 
 
 def test_the_border_term_must_leave_fewer_mergers(known):

@@ -17,8 +17,8 @@ import torch
 
 import unet_paper as up
 from tests.test_segment_track_commands import CARD, brightness_network
-from unet_paper.arrays import check_device
 from unet_paper.cli import main
+from unet_paper.options import check_device
 
 GREY = np.full((40, 40), 20, np.uint8)
 GREY[:2, :2] = 250  # one speck, smaller than any cell

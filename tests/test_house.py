@@ -21,6 +21,8 @@ ORDER = (
     *(
         "messages",
         "atomic",
+        "options",
+        "resizing",
         "arrays",
         "files",
         "compiled",

@@ -1,4 +1,4 @@
-"""What is shown to people: one line, of a length, in which nothing steers a terminal or a page."""
+"""What is shown to people: one line, of a length, in which nothing steers a terminal or a page; ranges of numbers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unet_paper.messages import LIMIT, plain, reason
+from unet_paper.messages import LIMIT, as_ranges, gaps, plain, reason, runs
 from unet_paper.model import UNet
 from unet_paper.networks.card import card_text
 
@@ -90,3 +90,17 @@ def test_a_card_of_other_types_is_refused(wrong):
     card = dict.fromkeys(("name", "task", "data", "licence", "command"), "x") | {"scale": 1.0, "scores": {}}
     with pytest.raises(ValueError, match=f"the card's {next(iter(wrong))} (is|are) .*; needs"):
         card_text(card | wrong, UNet(base_channels=1, depth=1), file="x.safetensors", sha256="0")
+
+
+@given(numbers=st.sets(st.integers(0, 30)), first=st.integers(0, 10), length=st.integers(0, 20))
+def test_gaps_and_runs_are_the_numbers_that_sets_would_find(numbers, first, length):
+    last = first + length
+    inside = sorted(number for number in numbers if first <= number <= last)
+    missing = [number for low, high in gaps(inside, first=first, last=last) for number in range(low, high + 1)]
+    assert missing == [number for number in range(first, last + 1) if number not in numbers]
+    assert [number for low, high in runs(inside) for number in range(low, high + 1)] == inside
+
+
+def test_intervals_are_written_shortly():
+    assert as_ranges([(2, 4), (8, 8)]) == "2-4, 8"
+    assert as_ranges(runs(range(0, 40, 2))) == "0, 2, 4, 6, 8 and 15 more"

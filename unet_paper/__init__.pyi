@@ -15,9 +15,11 @@ from . import messages as messages
 from . import metrics as metrics
 from . import model as model
 from . import networks as networks
+from . import options as options
 from . import overlap_tile as overlap_tile
 from . import own_images as own_images
 from . import predict as predict
+from . import resizing as resizing
 from . import tracking as tracking
 from . import training as training
 from . import weight_maps as weight_maps

@@ -1,4 +1,4 @@
-"""What every array passes through: one check, one unit range, one resize, one table of overlaps for the whole package.
+"""What every array passes through: one check, one unit range, one table of overlaps for the whole package.
 
 Each check refuses one kind of bad array, names the value and says how to mend it. Every public function that takes an
 image, labels or probabilities sends them through here, so the same mistake gives the same message everywhere.
@@ -6,135 +6,14 @@ image, labels or probabilities sends them through here, so the same mistake give
 
 from __future__ import annotations
 
-import math
 import warnings
-from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
-import torch
-from torch.nn.functional import interpolate
 
 IGNORE = -1  # label of a pixel that nobody annotated: it gets loss weight 0
 FULL_RANGE = {"uint8": 255, "uint16": 65535}  # grey value that becomes 1.0
 SMALL_PART = 0.25  # of a type's range: 12 and 14 bits stored in 16 stay below it, the challenges' images do not
-
-Part = tuple[tuple[int, int], tuple[int, int]]  # rows, columns: first, and last + 1
-
-_LONGEST_SIDE = 32_768  # px; an image of such sides takes 4 GB
-_RESIZED_AT_ONCE = 1 << 23  # numbers in memory
-_LARGEST_FLOAT = float(np.finfo(np.float64).max)
-_Scalar = bool | int | float | str
-TYPES = {kind.__name__: kind for kind in (bool, int, float, str)}  # by name, as annotations of a dataclass are text
-
-
-def check_choice(value: str, choices: Iterable[str], *, name: str) -> str:
-    """Return `value` if it is one of `choices`; the message lists them.
-
-    Raises
-    ------
-    ValueError
-        If it is none of them.
-    """
-    choices = tuple(choices)
-    if not isinstance(value, str) or value not in choices:
-        raise ValueError(f"{name} is {short(repr(value))}; choose one of {', '.join(map(repr, choices))}")
-    return value
-
-
-def check_scalar(value, kind: type, *, name: str) -> _Scalar:
-    """Return a setting as Python's own `kind`, so that it can be compared, printed and written as JSON.
-
-    Parameters
-    ----------
-    value : object
-        Also a NumPy scalar; a whole number is a float too, but neither is a boolean a number nor the reverse.
-    kind : {bool, int, float, str}
-        What the setting must be.
-    name : str
-        What the message calls it.
-
-    Raises
-    ------
-    TypeError
-        If it is something else; the message names the value.
-    ValueError
-        If it is a whole number that no float can hold, where a float is wanted.
-    """
-    plain = value.item() if isinstance(value, np.generic) else value
-    if isinstance(plain, kind) and (kind is bool or not isinstance(plain, bool)):
-        return plain
-    if kind is float and isinstance(plain, int) and not isinstance(plain, bool):
-        if abs(plain) > _LARGEST_FLOAT:
-            raise ValueError(f"{name} is {short(repr(value))}, too large for a float; pass at most {_LARGEST_FLOAT:g}")
-        return plain
-    wanted = {bool: "True or False", int: "a whole number (int)", float: "a number", str: "text (str)"}[kind]
-    raise TypeError(f"{name} is {short(repr(value))} ({type(value).__name__}); pass {wanted}")
-
-
-def short(text: str, *, limit: int = 80) -> str:
-    """Return `text`, or what of its beginning fits into `limit` characters: values in messages may be of any length."""
-    return text if len(text) <= limit else f"{text[: limit - 3]}..."
-
-
-def check_border(border: int, size: tuple[int, int]) -> None:
-    """Refuse a border that is no whole number, negative, or leaves nothing of images of `size` (H, W) px.
-
-    Raises
-    ------
-    TypeError, ValueError
-        Naming what is allowed.
-    """
-    largest = (min(size) - 1) // 2
-    if not 0 <= check_scalar(border, int, name="border") <= largest:
-        raise ValueError(f"border is {border} px; frames of {size[0]} x {size[1]} px allow 0 to {largest}")
-
-
-def gaps(numbers: Iterable[int], *, first: int, last: int) -> list[tuple[int, int]]:
-    """Return the intervals of `first` to `last` that ascending `numbers` within them leave out, both ends included.
-
-    What is listed are ends, never the numbers between them: a forged table may speak of two thousand million frames.
-    """
-    known = [first - 1, *(int(number) for number in numbers), last + 1]
-    return [(before + 1, after - 1) for before, after in pairwise(known) if after - before > 1]
-
-
-def runs(numbers: Iterable[int]) -> list[tuple[int, int]]:
-    """Return ascending numbers as intervals, both ends included."""
-    numbers = [int(number) for number in numbers]
-    if not numbers:
-        return []
-    between = gaps(numbers, first=numbers[0], last=numbers[-1])
-    starts, ends = [after + 1 for _, after in between], [before - 1 for before, _ in between]
-    return list(zip([numbers[0], *starts], [*ends, numbers[-1]], strict=True))
-
-
-def as_ranges(intervals: list[tuple[int, int]], *, limit: int = 5) -> str:
-    """Write intervals as people do, 2-4, 8; behind the first few only how many there are."""
-    text = ", ".join(f"{low}-{high}" if low < high else f"{low}" for low, high in intervals[:limit])
-    return f"{text} and {len(intervals) - limit} more" if len(intervals) > limit else text
-
-
-def check_device(device: str | torch.device | None) -> torch.device:
-    """Return the device of that name, the CPU for None, or refuse what this machine does not have.
-
-    Raises
-    ------
-    ValueError
-        If it is neither the CPU nor a GPU (CUDA, Apple's) that PyTorch finds here; the message says what to choose.
-    """
-    try:
-        known = torch.device("cpu" if device is None else device)
-    except RuntimeError as error:
-        raise ValueError(f'device is "{device}"; choose cpu or cuda') from error
-    if known.type == "cuda" and (known.index or 0) >= (count := torch.cuda.device_count()):
-        there = f"only {count} GPUs here, counted from 0" if count else "no GPU here; say --device cpu"
-        raise ValueError(f'device is "{device}", but PyTorch finds {there}')
-    apple = known.type == "mps" and torch.backends.mps.is_available()
-    if not apple and (known.type not in ("cpu", "cuda") or (known.type == "cpu" and known.index)):
-        raise ValueError(f'device is "{device}"; choose cpu or cuda')
-    return known
 
 
 def check_array(array, *, name: str, ranks: tuple[int, ...]) -> np.ndarray:
@@ -210,99 +89,6 @@ def check_labels(labels, *, name: str = "labels", ranks: tuple[int, ...] = (2,))
     if high > np.iinfo(np.int32).max:
         raise ValueError(f"{name} holds {high}, larger than int32; relabel the objects as 1..n")
     return labels.astype(np.int32)
-
-
-# Departure: the paper's networks see every image at its own size; at scale 1 so do ours.
-
-
-def scaled_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
-    """Return (H, W) in px of an image of `size` after resizing by `scale`, at least (1, 1).
-
-    Raises
-    ------
-    ValueError
-        If `scale` is not a finite number above 0, or makes a side longer than 32,768 px.
-    """
-    check_scalar(scale, float, name="scale")
-    if not (scale > 0 and math.isfinite(scale)):
-        raise ValueError(f"scale is {scale}; needs a factor above 0, for example 0.5 for half the size")
-    if max(size) * scale > _LONGEST_SIDE:
-        raise ValueError(
-            f"scale is {scale:g}, for sides of {max(size)} px; needs at most {_LONGEST_SIDE / max(size):g}"
-        )
-    return tuple(max(1, round(side * scale)) for side in size)
-
-
-def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resize (C, H, W) float32 to (C, *size): linear interpolation, averaging over what a smaller pixel covers."""
-    if size[1] == 1:  # PyTorch 2.13 repeats rows of a single column
-        part = ((0, size[0]), (0, 1))
-        planes = np.asarray(image, dtype=np.float32)
-        return np.stack([resized_part(plane, (0, 0), plane.shape, size, part) for plane in planes])
-    tensor = torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32))[None]  # (1, C, H, W)
-    return interpolate(tensor, size=size, mode="bilinear", antialias=True)[0].numpy()
-
-
-def resized_part(
-    window: np.ndarray, corner: tuple[int, int], old: tuple[int, int], new: tuple[int, int], part: Part
-) -> np.ndarray:
-    """Return a part of what `resize_image` makes of a whole image, to the bit, from the window of `needed_part`.
-
-    Parameters
-    ----------
-    window : numpy.ndarray
-        (h, w) float32, of the image.
-    corner : tuple of int
-        Row and column of its first pixel in the image.
-    old, new : tuple of int
-        (H, W) of the image before and after.
-    part : tuple of tuple of int
-        First and last + 1 of the rows and of the columns to return.
-
-    Returns
-    -------
-    numpy.ndarray
-        (rows, columns) float32.
-    """
-    wide = _resized_last_axis(window, corner[1], old[1], new[1], part[1])
-    return np.ascontiguousarray(_resized_last_axis(np.ascontiguousarray(wide.T), corner[0], old[0], new[0], part[0]).T)
-
-
-def needed_part(part: Part, old: tuple[int, int], new: tuple[int, int]) -> Part:
-    """Return rows and columns of an image of `old` (H, W) on which a part of it, resized to `new`, depends."""
-    spans = []
-    for (start, stop), before, after in zip(part, old, new, strict=True):
-        factor = before / after
-        reach = max(factor, 1.0) + 1  # a pixel averages over what it covers, at least over its two neighbours
-        low, high = (start + 0.5) * factor - reach, (stop - 0.5) * factor + reach
-        spans.append((max(0, math.floor(low)), min(before, math.ceil(high))))
-    return spans[0], spans[1]
-
-
-def _resized_last_axis(window: np.ndarray, at: int, old: int, new: int, part: tuple[int, int]) -> np.ndarray:
-    """(h, w) -> (h, part): the weights depend on a pixel's place in the whole axis, so the window is laid there."""
-    if old == new:
-        return window[:, part[0] - at : part[1] - at]
-    at_once = max(1, _RESIZED_AT_ONCE // (old + new))
-    pieces = []
-    for first in range(0, len(window), at_once):
-        piece = window[first : first + at_once]
-        axis = torch.zeros(1, 1, len(piece), old)
-        axis[0, 0, :, at : at + window.shape[1]] = torch.from_numpy(piece)
-        resized = interpolate(axis, size=(len(piece), new), mode="bilinear", antialias=True)
-        pieces.append(resized[0, 0, :, part[0] : part[1]].numpy().copy())
-    return np.concatenate(pieces)
-
-
-def resize_labels(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resize (N, H, W) int32 to (N, *size): each pixel takes the nearest label, none is made up."""
-    rows, columns = (nearest_index(old, new) for old, new in zip(labels.shape[1:], size, strict=True))
-    return labels[:, rows[:, None], columns]
-
-
-def nearest_index(old: int, new: int) -> np.ndarray:
-    """Return, for each of `new` px, the index of the nearest of `old` px by the position of their centres."""
-    return np.minimum(((np.arange(new) + 0.5) * old / new).astype(int), old - 1)
 
 
 def unit_range(pixels: np.ndarray, *, name: str) -> np.ndarray:

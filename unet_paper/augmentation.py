@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unet_paper.arrays import TYPES, check_choice, check_scalar
+from unet_paper.options import TYPES, check_choice, check_scalar
 
 INTERPOLATIONS = ("bicubic", "bilinear", "nearest")
 SMALLEST = 3  # px; the least that can be mirrored by 2 px, as the bicubic kernel needs

@@ -15,7 +15,8 @@ import numpy as np
 import skimage
 from scipy import ndimage
 
-from unet_paper.arrays import IGNORE, check_border, check_labels, check_probability, check_scalar
+from unet_paper.arrays import IGNORE, check_labels, check_probability
+from unet_paper.options import check_border, check_scalar
 
 MIN_SIZE = 500  # px; the authors' release drops components that are not larger
 FIELD_BORDER = 50  # px; what the challenge leaves out on every side of both data sets of Table 2

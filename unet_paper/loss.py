@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unet_paper.arrays import IGNORE, check_choice
+from unet_paper.arrays import IGNORE
+from unet_paper.options import check_choice
 
 REDUCTIONS = ("mean", "weighted_mean", "sum")
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
+from itertools import pairwise
 
 LIMIT = 1500  # characters of a message
 _UNSHOWN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # control, invisible and direction marks, halves of pairs, ends of lines
@@ -44,3 +46,33 @@ def reason(error: BaseException) -> str:
     if isinstance(error, MemoryError) or "allocate memory" in said or "out of memory" in said:
         said = f"not enough memory ({said}); take smaller or fewer images, or a smaller network"
     return plain(said, limit=LIMIT)
+
+
+def short(text: str, *, limit: int = 80) -> str:
+    """Return `text`, or what of its beginning fits into `limit` characters: values in messages may be of any length."""
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."
+
+
+def gaps(numbers: Iterable[int], *, first: int, last: int) -> list[tuple[int, int]]:
+    """Return the intervals of `first` to `last` that ascending `numbers` within them leave out, both ends included.
+
+    What is listed are ends, never the numbers between them: a forged table may speak of two thousand million frames.
+    """
+    known = [first - 1, *(int(number) for number in numbers), last + 1]
+    return [(before + 1, after - 1) for before, after in pairwise(known) if after - before > 1]
+
+
+def runs(numbers: Iterable[int]) -> list[tuple[int, int]]:
+    """Return ascending numbers as intervals, both ends included."""
+    numbers = [int(number) for number in numbers]
+    if not numbers:
+        return []
+    between = gaps(numbers, first=numbers[0], last=numbers[-1])
+    starts, ends = [after + 1 for _, after in between], [before - 1 for before, _ in between]
+    return list(zip([numbers[0], *starts], [*ends, numbers[-1]], strict=True))
+
+
+def as_ranges(intervals: list[tuple[int, int]], *, limit: int = 5) -> str:
+    """Write intervals as people do, 2-4, 8; behind the first few only how many there are."""
+    text = ", ".join(f"{low}-{high}" if low < high else f"{low}" for low, high in intervals[:limit])
+    return f"{text} and {len(intervals) - limit} more" if len(intervals) > limit else text

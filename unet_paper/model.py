@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from unet_paper.arrays import check_choice, check_scalar, short
+from unet_paper.messages import short
+from unet_paper.options import check_choice, check_scalar
 
 VARIANTS = ("paper", "release")
 _MOST_CHANNELS = 16_384  # one convolution between so many takes 10 GB; no number beyond is meant

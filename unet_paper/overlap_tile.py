@@ -24,8 +24,9 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from unet_paper.arrays import check_choice, check_device, check_image, check_scalar
+from unet_paper.arrays import check_image
 from unet_paper.model import PRECISIONS, autocast
+from unet_paper.options import check_choice, check_device, check_scalar
 
 Image = TypeVar("Image", np.ndarray, Tensor)
 Evaluate = Callable[[Tensor], Tensor]  # (C, H, W) -> (K, h, w), see `evaluating`

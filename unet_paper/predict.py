@@ -21,8 +21,10 @@ import torch.nn.functional as F
 from scipy.special import softmax
 from torch import Tensor, nn
 
-from unet_paper.arrays import check_scalar, resize_image, scaled_size, short
+from unet_paper.messages import short
+from unet_paper.options import check_scalar
 from unet_paper.overlap_tile import as_network_input, check_request, evaluating, tiled_scores
+from unet_paper.resizing import resize_image, scaled_size
 
 _MOST_ROTATIONS = 360  # one for each degree
 

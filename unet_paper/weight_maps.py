@@ -18,8 +18,9 @@ import math
 import numpy as np
 from scipy import ndimage
 
-from unet_paper.arrays import IGNORE, check_labels, check_same_shape, check_scalar
+from unet_paper.arrays import IGNORE, check_labels, check_same_shape
 from unet_paper.compiled import compiled
+from unet_paper.options import check_scalar
 
 NEGLIGIBLE = 1e-6  # a border term below this is left out: 1/10 of the promised accuracy at w0 = 10
 NO_CELL = 0

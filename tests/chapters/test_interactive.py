@@ -119,7 +119,7 @@ def written(folder: Path, name: str) -> Path:
 
 # The figures' data, small.
 RNG = np.random.default_rng(0)
-SMOOTH = np.clip(up.arrays.resize_image(RNG.random((1, 9, 9)).astype(np.float32), (64, 64))[0], 0, 1)
+SMOOTH = np.clip(up.resizing.resize_image(RNG.random((1, 9, 9)).astype(np.float32), (64, 64))[0], 0, 1)
 LABELS = np.zeros((40, 48), np.int32)
 LABELS[2:18, 3:20], LABELS[4:30, 24:44], LABELS[21:38, 5:21], LABELS[:, 46:] = 1, 2, 3, -1
 CELLS = np.ones((64, 64), bool)
@@ -153,7 +153,7 @@ def threshold_data() -> dict:
 
 
 def field_data() -> dict:
-    image = up.arrays.resize_image(SMOOTH[None], (204, 204))[0]
+    image = up.resizing.resize_image(SMOOTH[None], (204, 204))[0]
     return interactive.receptive_field(
         image, 20, up.analysis.tracing.skips(up.analysis.trace(NARROW, 204)), pixel=(3, 5)
     )

@@ -18,13 +18,13 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 import unet_paper as up
 from tests.real_data import REAL, needs_sequences
-from unet_paper.arrays import resize_image
 from unet_paper.datasets.image_files import describe, grey_frames
 from unet_paper.networks.in_page import OFFERED, example_image, page_scripts
 from unet_paper.networks.library import read_network
 from unet_paper.own_images.grey_values import choose_normalisation, normalised, range_of
 from unet_paper.own_images.outlines import as_csv, table_rows
 from unet_paper.predict import predict_probability
+from unet_paper.resizing import resize_image
 
 pytestmark = needs_chromium
 SOURCE = BOOK / "_static" / "unet_in_page"

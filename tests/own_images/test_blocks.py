@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 import unet_paper as up
-from unet_paper.arrays import needed_part, resize_image, resized_part
 from unet_paper.cli import main
 from unet_paper.datasets.image_files import describe
 from unet_paper.networks.image_settings import ImageSettings
@@ -25,6 +24,7 @@ from unet_paper.own_images import Method, Outputs, machines, segment_files
 from unet_paper.own_images.blocks import cuts, look_at, parts, turned_back, turned_image, turned_part, work_on
 from unet_paper.own_images.folder import ResultFolder
 from unet_paper.own_images.joining import join_cells, joined_bands
+from unet_paper.resizing import needed_part, resize_image, resized_part
 
 QUIET = {"progress": False, "say": lambda text: None}
 TILE = 236  # px: 48 px of the output are kept

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from unet_paper.arrays import check_choice
 from unet_paper.model import UNet, incoming_nodes
+from unet_paper.options import check_choice
 
 RULES = ("sqrt(2/N)", "sqrt(1/N)", "PyTorch")
 

@@ -25,9 +25,10 @@ from skimage.feature import multiscale_basic_features
 from skimage.measure import block_reduce
 from torch import Tensor, nn
 
-from unet_paper.arrays import check_same_shape, resize_image
+from unet_paper.arrays import check_same_shape
 from unet_paper.baselines.fitting import Budget, rate_at, spend
 from unet_paper.overlap_tile import mirror_crop
+from unet_paper.resizing import resize_image
 from unet_paper.training.config import TrainConfig
 from unet_paper.training.step import set_rate
 

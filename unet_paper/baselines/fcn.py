@@ -16,8 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unet_paper.arrays import check_choice
 from unet_paper.baselines.same_size import SameSizeNet, contracting_path
+from unet_paper.options import check_choice
 
 HEADS = ("32s", "16s", "8s")
 LEVELS = 5  # each followed by 2x2 max-pooling: the coarsest scores have stride 32

@@ -57,7 +57,7 @@ def run(options: Namespace) -> int:
     options.output = output_folder(options.output)
     if options.publish:
         return publish_all(*by_kind, options)
-    up.arrays.check_device(options.device)
+    up.options.check_device(options.device)
     up.atomic.check_writable(options.output)
     options.output.mkdir(parents=True, exist_ok=True)
     jobs = missing_jobs(*by_kind, options)

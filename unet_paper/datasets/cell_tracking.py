@@ -22,11 +22,12 @@ from typing import Literal
 
 import numpy as np
 
-from unet_paper.arrays import IGNORE, check_choice, check_labels, unit_range
+from unet_paper.arrays import IGNORE, check_labels, unit_range
 from unet_paper.datasets.dataset import Dataset
 from unet_paper.datasets.folders import find_folder
 from unet_paper.datasets.synthetic_frames import synthetic_cells
 from unet_paper.datasets.tiff import read_tiff
+from unet_paper.options import check_choice
 
 FETCH_NAMES = {"DIC-C2DH-HeLa": "dic-hela", "PhC-C2DH-U373": "phc-u373"}
 MASKS = {"gold": ("_GT/SEG", "man_seg"), "silver": ("_ST/SEG", "man_seg"), "markers": ("_GT/TRA", "man_track")}

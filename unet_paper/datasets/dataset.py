@@ -7,15 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from unet_paper.arrays import (
-    check_images,
-    check_labels,
-    check_same_shape,
-    resize_image,
-    resize_labels,
-    scaled_size,
-    short,
-)
+from unet_paper.arrays import check_images, check_labels, check_same_shape
+from unet_paper.messages import short
+from unet_paper.resizing import resize_image, resize_labels, scaled_size
 
 
 @dataclass(frozen=True)

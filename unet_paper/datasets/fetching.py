@@ -17,12 +17,12 @@ import numpy as np
 import tifffile
 from tqdm import tqdm
 
-from unet_paper.arrays import check_choice
 from unet_paper.atomic import remove_leftovers, work_folder
 from unet_paper.datasets.archive import MEGABYTE, unpack
 from unet_paper.datasets.download import Limits, download
 from unet_paper.datasets.folders import data_roots
 from unet_paper.datasets.tiff import read_tiff
+from unet_paper.options import check_choice
 
 TIME_LIMIT = 2 * 3600  # s for everything
 RETRIES = 2  # how often a broken download starts again before the next source is tried

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 from imagecodecs import png_decode
 
-from unet_paper.arrays import as_ranges, check_labels, gaps, unit_range, warn_of_small_range
+from unet_paper.arrays import check_labels, unit_range, warn_of_small_range
 from unet_paper.datasets.dataset import Dataset
 from unet_paper.datasets.image_files import ImageFile, describe
 from unet_paper.datasets.tiff import read_tiff
 from unet_paper.datasets.zarr_images import is_zarr
+from unet_paper.messages import as_ranges, gaps
 
 ENDINGS = (".tif", ".tiff", ".png")
 FIX = "convert it to a grey image, 8 or 16 bit, TIFF or PNG"

@@ -14,9 +14,9 @@ import numpy as np
 from scipy import ndimage
 from scipy.special import expit
 
-from unet_paper.arrays import check_choice
 from unet_paper.datasets.dataset import Dataset
 from unet_paper.datasets.noise import check_request, smooth_noise
+from unet_paper.options import check_choice
 
 
 def synthetic_cells(

@@ -145,7 +145,7 @@ def _other_networks(evidence: Evidence, task: str, chosen: str) -> str:
     runs = {name: in_folds(evidence.runs(name), OTHER_SEQUENCE) for name in names}
     both = {name: found for name, found in runs.items() if {run["fold"] for run in found} == set(OTHER_SEQUENCE)}
     told = ", ".join(f"{name} {cell_overlap(found):.4f}" for name, found in both.items())
-    return f" Other networks, as well in both directions: {told}." if told else ""
+    return f" Other networks that were run in both directions: {told}." if told else ""
 
 
 def _time_blocks(evidence: Evidence, task: str) -> str:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from unet_paper.arrays import check_choice
 from unet_paper.datasets import Dataset, joined, load_cell_tracking, load_isbi2012
+from unet_paper.options import check_choice
 from unet_paper.training.config import PAPER, SHORT_RUN, TrainConfig
 
 CELL_DATA = {"u373": "PhC-C2DH-U373", "dic-hela": "DIC-C2DH-HeLa"}

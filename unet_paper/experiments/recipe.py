@@ -16,12 +16,12 @@ import numpy as np
 import torch
 
 from unet_paper.analysis.initialisation import RULES, draw_weights
-from unet_paper.arrays import check_choice
 from unet_paper.baselines.padded import PaddedUNet
 from unet_paper.baselines.skipless import SkiplessUNet
 from unet_paper.datasets import Dataset
 from unet_paper.experiments.plan import TASKS, load_fold
 from unet_paper.model import UNet
+from unet_paper.options import check_choice
 from unet_paper.training.config import SHORT_RUN, TrainConfig
 
 NETWORKS = {"U-Net": UNet, "padded": PaddedUNet, "no skips": SkiplessUNet}

@@ -92,6 +92,11 @@ def each_fold(records: Sequence[dict], value: Callable[[dict], float]) -> np.nda
         Of one experiment.
     value : callable
         Takes a record.
+
+    Returns
+    -------
+    ndarray
+        (folds,) float.
     """
     folds = sorted({record["fold"] for record in records})
     return np.array([np.mean([value(record) for record in records if record["fold"] == fold]) for fold in folds])

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from unet_paper.arrays import check_choice
 from unet_paper.experiments.plan import Experiment
 from unet_paper.experiments.record import read_records, record_path, run_name
 from unet_paper.experiments.rival_runs import run_rival
 from unet_paper.experiments.rivals import LARGER_TILES, RATE, RATED, RECIPE, RIVALS, SECONDS, SEEDS, Rival
 from unet_paper.experiments.runner import Place
 from unet_paper.experiments.summary import CHOICE_FOLD
+from unet_paper.options import check_choice
 from unet_paper.training import History
 
 

@@ -15,7 +15,6 @@ import torch
 from torch import nn
 
 from unet_paper.analysis.operations import count_operations
-from unet_paper.arrays import check_choice
 from unet_paper.baselines.cascade import Cascade
 from unet_paper.baselines.fcn import FCN
 from unet_paper.baselines.hypercolumns import HypercolumnNet
@@ -23,6 +22,7 @@ from unet_paper.baselines.padded import PaddedUNet
 from unet_paper.baselines.sliding_window import DenseWindows, SlidingWindowNet
 from unet_paper.experiments.plan import WEIGHTS
 from unet_paper.model import UNet
+from unet_paper.options import check_choice
 from unet_paper.overlap_tile import tile_grid
 from unet_paper.training.config import TrainConfig
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from unet_paper.arrays import Overlaps, check_choice, check_labels, check_same_shape, overlaps, sum_by
+from unet_paper.arrays import Overlaps, check_labels, check_same_shape, overlaps, sum_by
 from unet_paper.metrics.agreement import Agreement
+from unet_paper.options import check_choice
 
 FORMS = ("2015", "2012", "all_pixels")
 

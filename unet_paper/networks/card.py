@@ -33,7 +33,10 @@ BEST_CELL_LOOKS = (
     "thirds of the annotated frames, scored on the last (records *-half-size*, *-full-size*). Scores of both sequences "
     "were in view, that of the later test too, and so were those of earlier networks on it (*-narrow)."
 )
-SILVER_LOOKS = f"{BEST_CELL_LOOKS} The settings are those of the run with gold masks, whose scores were known."
+SILVER_LOOKS = (
+    f"{BEST_CELL_LOOKS} The settings are those of the small network trained with gold masks; {{known}}, and nothing "
+    "was changed for it."
+)
 # What had been scored on held-out images before an experiment was run: its scores are to be read with that in mind.
 EARLIER_LOOKS = {
     "em-narrow": (
@@ -47,9 +50,13 @@ EARLIER_LOOKS = {
         f"{LONG_EM_LOOKS} The rate was chosen on the sections 12-17 (records em-wide-rate-*); width and length were "
         "set by the hours at hand, when em-small was known on all folds and em-best on two."
     ),
-    **{f"{task}-{size}": BEST_CELL_LOOKS for task in ("u373", "dic-hela") for size in ("small", "best")},
-    "u373-silver": SILVER_LOOKS,
-    "dic-hela-silver": SILVER_LOOKS,
+    **dict.fromkeys(("u373-best", "dic-hela-best", "dic-hela-small"), BEST_CELL_LOOKS),
+    "u373-small": (
+        f"{BEST_CELL_LOOKS} When this network ran, u373-best had been scored in both directions, and this one on its "
+        "own blocks of time; no setting was changed for it."
+    ),
+    "dic-hela-silver": SILVER_LOOKS.format(known="its scores on both sequences were known"),
+    "u373-silver": SILVER_LOOKS.format(known="its score on sequence 02 was known, that on 01 was not"),
     "u373-narrow": (
         "The settings are a selection on the test sequence. Training without w_c was settled within sequence 01, on "
         "which fold 1 is tested. By then a pilot with w_c had been scored on fold 0 (SEG 0.68); afterwards a setting "

@@ -20,14 +20,15 @@ import torch
 from torch import nn
 from torch.export import ExportedProgram
 
-from unet_paper.arrays import check_choice, resize_image, scaled_size
 from unet_paper.datasets.cell_tracking import load_cell_tracking
 from unet_paper.datasets.isbi2012 import load_isbi2012
 from unet_paper.model import UNet, autocast
 from unet_paper.networks.engine_network import EngineNetwork, Run, compiled, session_of
 from unet_paper.networks.export import Portable, as_onnx, as_openvino, quiet, traced
 from unet_paper.networks.extras import MissingPackageError, needed
+from unet_paper.options import check_choice
 from unet_paper.overlap_tile import as_network_input, mirror_crop
+from unet_paper.resizing import resize_image, scaled_size
 
 ENGINES = ("torch", "onnxruntime", "openvino")
 PRECISIONS = {  # what each engine computes in, on a CPU

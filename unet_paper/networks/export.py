@@ -25,13 +25,13 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from unet_paper.arrays import check_choice
 from unet_paper.atomic import replacing
 from unet_paper.model import UNet
 from unet_paper.networks.bioimage import write_package
 from unet_paper.networks.extras import needed
 from unet_paper.networks.image_settings import ImageSettings
 from unet_paper.networks.library import TrainedNetwork, read_network
+from unet_paper.options import check_choice
 
 FORMAT = "unet_paper export 1"
 ENDINGS = {"onnx": ".onnx", "torch-export": ".pt2", "openvino": ".xml", "bioimageio": ".zip"}

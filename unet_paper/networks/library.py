@@ -14,13 +14,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from unet_paper.arrays import check_scalar, short
 from unet_paper.datasets.folders import data_roots, published
 from unet_paper.files import TensorFileError, read_metadata, read_tensors, sha256_of, write_tensors, write_text
+from unet_paper.messages import short
 from unet_paper.model import UNet
 from unet_paper.networks.caffe import load_caffemodel
 from unet_paper.networks.card import card_text, check_card
 from unet_paper.networks.image_settings import settings_of
+from unet_paper.options import check_scalar
 from unet_paper.training.checkpoint import FORMAT as CHECKPOINT_FORMAT
 from unet_paper.training.checkpoint import read_checkpoint
 

@@ -17,9 +17,9 @@ import numpy as np
 from torch import nn
 from tqdm import tqdm
 
-from unet_paper.arrays import check_scalar
 from unet_paper.datasets.image_files import ImageFile, check_selection, describe, grey_frames
 from unet_paper.networks.image_settings import ImageSettings, area_diameter
+from unet_paper.options import check_scalar
 from unet_paper.own_images.blocks import BlockWork, is_cut, work_on
 from unet_paper.own_images.engine_choice import with_engine
 from unet_paper.own_images.folder import ResultFolder

@@ -20,20 +20,12 @@ import torch
 from scipy.special import softmax
 from torch import Tensor, nn
 
-from unet_paper.arrays import (
-    FULL_RANGE,
-    Part,
-    check_border,
-    check_device,
-    check_image,
-    needed_part,
-    resized_part,
-    scaled_size,
-)
+from unet_paper.arrays import FULL_RANGE, check_image
 from unet_paper.cells import instances
 from unet_paper.datasets.image_files import ImageFile
 from unet_paper.datasets.windows import Window, has_windows, open_windows
 from unet_paper.networks.image_settings import ImageSettings
+from unet_paper.options import check_border, check_device
 from unet_paper.overlap_tile import Evaluate, check_request, evaluating, mirror_indices, tile_grid
 from unet_paper.own_images.grey_values import (
     GreyMap,
@@ -46,6 +38,7 @@ from unet_paper.own_images.grey_values import (
     sparse,
 )
 from unet_paper.own_images.segmenting import Method
+from unet_paper.resizing import Part, needed_part, resized_part, scaled_size
 
 AUTOMATIC = 1 << 25  # px: a whole image of this size takes about 2 GB, a larger one is cut without being asked
 SIDE = 2048  # px of a block as the network sees it

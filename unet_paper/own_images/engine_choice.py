@@ -8,12 +8,13 @@ from dataclasses import replace
 import numpy as np
 from torch import nn
 
-from unet_paper.arrays import check_device, resize_image, scaled_size
 from unet_paper.datasets.image_files import describe, grey_frames, middle_frames
 from unet_paper.networks.engines import check_engine, fastest, on_engine, training_images
 from unet_paper.networks.image_settings import ImageSettings
+from unet_paper.options import check_device
 from unet_paper.own_images.pairs import pictures_in
 from unet_paper.own_images.segmenting import Method
+from unet_paper.resizing import resize_image, scaled_size
 
 CALIBRATION_IMAGES = 8
 

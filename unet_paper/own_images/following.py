@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from unet_paper.arrays import check_border
 from unet_paper.datasets.image_files import ImageFile, check_selection, grey_frames
 from unet_paper.datasets.image_sequence import describe_sequence, load_masks
+from unet_paper.options import check_border
 from unet_paper.own_images.folder import ResultFolder
 from unet_paper.own_images.inputs import check_inputs, name_of, named, with_pixel_size
 from unet_paper.own_images.outlines import as_csv, table_rows

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from unet_paper.arrays import SMALL_PART, check_array, check_choice
+from unet_paper.arrays import SMALL_PART, check_array
 from unet_paper.networks.image_settings import NORMALISATIONS, PERCENTILES, ImageSettings
+from unet_paper.options import check_choice
 
 FAR = 3.0  # standard deviations, and times the deviation: further off, images are of another kind
 SAMPLED = 1 << 20  # pixels that are enough to know an image's percentiles

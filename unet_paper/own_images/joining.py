@@ -16,8 +16,8 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from unet_paper.arrays import check_border, check_scalar
 from unet_paper.cells import connected_cells
+from unet_paper.options import check_border, check_scalar
 
 MEASURED_AT_ONCE = 1 << 20  # px
 MEASURES = ("area", "inside", "rows", "columns", "grey")

@@ -16,7 +16,6 @@ import numpy as np
 from torch import nn
 from tqdm import tqdm
 
-from unet_paper.arrays import Part, needed_part, resized_part
 from unet_paper.datasets.image_files import describe
 from unet_paper.datasets.windows import open_windows
 from unet_paper.datasets.zarr_images import is_zarr
@@ -26,6 +25,7 @@ from unet_paper.own_images.grey_values import sparse
 from unet_paper.own_images.joining import Joined, ReadBand, bands, join_cells, joined_bands
 from unet_paper.own_images.machines import maps_of
 from unet_paper.own_images.outlines import Outline, outline_of
+from unet_paper.resizing import Part, needed_part, resized_part
 
 BAND = 1 << 23  # px of a band
 

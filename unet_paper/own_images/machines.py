@@ -13,9 +13,9 @@ import lazy_loader
 import numpy as np
 from torch import Tensor, nn
 
-from unet_paper.arrays import Part
 from unet_paper.model import UNet
 from unet_paper.own_images.blocks import BlockWork
+from unet_paper.resizing import Part
 
 distributed = lazy_loader.load("distributed", error_on_import=False)
 

@@ -10,12 +10,13 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
-from unet_paper.arrays import IGNORE, resize_image, resize_labels, scaled_size
+from unet_paper.arrays import IGNORE
 from unet_paper.datasets.dataset import Dataset
 from unet_paper.networks.image_settings import ImageSettings, area_diameter
 from unet_paper.overlap_tile import mirror_crop
 from unet_paper.own_images.grey_values import normalised, range_of
 from unet_paper.own_images.pairs import Annotation, Example
+from unet_paper.resizing import resize_image, resize_labels, scaled_size
 from unet_paper.training.config import SHORT_RUN, TrainConfig
 
 # Departure: what minutes on two cores allow. Settled on early frames of sequence 01 of U373, judged on two of them that

@@ -16,10 +16,11 @@ import numpy as np
 from torch import nn
 from tqdm import tqdm
 
-from unet_paper.arrays import check_array, check_border, check_device, resize_image, scaled_size
+from unet_paper.arrays import check_array
 from unet_paper.cells import instances
 from unet_paper.networks.image_settings import ImageSettings, settings_of
 from unet_paper.networks.library import TrainedNetwork, read_network
+from unet_paper.options import check_border, check_device
 from unet_paper.overlap_tile import as_network_input
 from unet_paper.own_images.grey_values import (
     axis_scales,
@@ -29,6 +30,7 @@ from unet_paper.own_images.grey_values import (
     scaled_min_size,
 )
 from unet_paper.predict import predict_probability
+from unet_paper.resizing import resize_image, scaled_size
 from unet_paper.tracking.linking import Tracks, link, within_field
 
 Network = nn.Module | TrainedNetwork | str | os.PathLike

@@ -20,10 +20,11 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
-from unet_paper.arrays import check_labels, short
+from unet_paper.arrays import check_labels
 from unet_paper.atomic import replacing_folder
 from unet_paper.datasets.image_sequence import numbered_files, read_stack, refuse_gaps
 from unet_paper.datasets.zarr_images import is_zarr
+from unet_paper.messages import short
 from unet_paper.tracking.linking import Tracks, check_tracks
 
 LARGEST = np.iinfo(np.uint16).max

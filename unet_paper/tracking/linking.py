@@ -16,16 +16,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from unet_paper.arrays import (
-    as_ranges,
-    check_array,
-    check_border,
-    check_labels,
-    check_scalar,
-    gaps,
-    overlaps,
-    runs,
-)
+from unet_paper.arrays import check_array, check_labels, overlaps
+from unet_paper.messages import as_ranges, gaps, runs
+from unet_paper.options import check_border, check_scalar
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
-from unet_paper.arrays import short
 from unet_paper.files import TensorFileError, read_tensors, write_tensors
+from unet_paper.messages import short
 from unet_paper.training.history import History
 
 FORMAT = "unet_paper checkpoint 1"

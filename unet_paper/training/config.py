@@ -13,8 +13,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
-from unet_paper.arrays import TYPES, check_choice, check_scalar
 from unet_paper.model import PRECISIONS
+from unet_paper.options import TYPES, check_choice, check_scalar
 
 OPTIMISERS = ("sgd", "adam")
 SCHEDULES = ("constant", "cosine")

@@ -16,7 +16,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from unet_paper.arrays import check_device
+from unet_paper.options import check_device
 
 
 @dataclass(frozen=True)
