@@ -17,6 +17,7 @@ from unet_paper.datasets import synthetic_cells, synthetic_em
 from unet_paper.experiments import EXPERIMENTS, Experiment, measures, over_folds, plan, read_records, run
 from unet_paper.experiments.plan import GPU, load_fold
 from unet_paper.experiments.publish import publish
+from unet_paper.experiments.record import FORMAT, record_path
 from unet_paper.files import write_json
 from unet_paper.metrics import THRESHOLDS
 from unet_paper.networks.card import EARLIER_LOOKS
@@ -212,6 +213,18 @@ def test_a_foreign_file_is_no_record(tmp_path):
     with pytest.raises(ValueError, match="something else"):
         read_records("x", tmp_path)
     assert read_records("y", tmp_path) == []
+
+
+def test_records_come_by_fold_and_seed(tmp_path):
+    for fold, seed in ((2, 0), (1, 1), (1, 0), (1, 2)):
+        write_json(record_path(tmp_path, "x", fold, seed), {"format": FORMAT, "fold": fold, "seed": seed})
+
+    def runs(seed):
+        return [(record["fold"], record["seed"]) for record in read_records("x", tmp_path, seed=seed)]
+
+    assert runs(0) == [(1, 0), (2, 0)]
+    assert runs(2) == [(1, 2)]
+    assert runs(None) == [(1, 0), (1, 1), (1, 2), (2, 0)]
 
 
 def test_records_in_the_book_belong_to_experiments_that_can_be_run_again():

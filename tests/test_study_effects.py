@@ -184,6 +184,16 @@ def test_a_claim_stays_open_while_a_single_run_is_missing_and_shows_what_is_ther
     assert "2 runs" in verdict.ours
 
 
+def test_effects_are_told_by_the_error_that_they_change():
+    told = verdicts(everything({"w0 10": 0.2, "DIC, w0 10": 0.05}))["C7"].ours
+    sections, cells = told.split("; 1 - SEG: ")
+    assert sections.startswith("1 - V_Rand: w0 10 +")
+    assert [effect.split(" -")[0] for effect in cells.split("; ")] == [
+        "DIC, w0 10, tested on 02",
+        "DIC, w0 10, tested on 01",
+    ]
+
+
 @pytest.mark.parametrize(
     ("claim", "errors", "verdict"),
     [

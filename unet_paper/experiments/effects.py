@@ -67,7 +67,7 @@ class Effect(NamedTuple):
         """Say the difference with its interval, how many runs stand behind it if it is few, and which failed."""
         runs = "" if self.seeds >= len(SEEDS) else f", {self.seeds} run{'s' * (self.seeds > 1)}"
         failed = f"; {self.collapsed} of {self.seeds} learned nothing" if self.collapsed else ""
-        return f"{self.difference:+.4f} ({self.low:+.4f} to {self.high:+.4f}{runs}{failed})"
+        return f"{self.difference:+z.4f} ({self.low:+z.4f} to {self.high:+z.4f}{runs}{failed})"
 
 
 def is_collapsed(row: Mapping) -> bool:

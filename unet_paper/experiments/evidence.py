@@ -163,10 +163,7 @@ def seconds_ratio(image: np.ndarray, *, windows: int = 96) -> float:
 
 def recorded(folder: Path | None = None) -> dict[str, list[dict]]:
     """Return the records of every experiment, all folds and seeds; experiments without any are left out."""
-    found = {
-        name: [record for seed in _seeds(name) for record in read_records(name, folder, seed=seed)]
-        for name in EXPERIMENTS
-    }
+    found = {name: read_records(name, folder, seed=None) for name in EXPERIMENTS}
     return {name: records for name, records in found.items() if records}
 
 
@@ -190,11 +187,6 @@ def studied(folder: Path | None = None) -> dict[str, Finding]:
 def _lacking(name: str, said: Verdict) -> tuple[str, ...]:
     """Name the files that lack runs, and of how many settings; the chapters on them list each."""
     return tuple(f"runs of {len(said.missing)} settings in {file}" for file in AWAITED[name] if said.missing)
-
-
-def _seeds(name: str) -> list[int]:
-    more = EXPERIMENTS[name].more_seeds.values()
-    return [0, *sorted({seed for seeds in more for seed in seeds})]
 
 
 def _operations(net: UNet) -> dict[str, int]:

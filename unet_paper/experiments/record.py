@@ -27,7 +27,7 @@ def results_folder() -> Path:
     return published() / "results"
 
 
-def run_name(name: str, fold: int | str, seed: int = 0) -> str:
+def run_name(name: str, fold: int | str, seed: int | str = 0) -> str:
     """Return what the files of one run are called, without their ending; seed 0 goes without saying."""
     return f"{name}-fold{fold}" if seed == 0 else f"{name}-fold{fold}-seed{seed}"
 
@@ -37,7 +37,7 @@ def record_path(folder: Path, name: str, fold: int, seed: int = 0) -> Path:
     return folder / f"{run_name(name, fold, seed)}.json"
 
 
-def read_records(name: str, folder: str | os.PathLike | None = None, *, seed: int = 0) -> list[dict]:
+def read_records(name: str, folder: str | os.PathLike | None = None, *, seed: int | None = 0) -> list[dict]:
     """Return the records of an experiment, one per fold that was run, by ascending fold; empty if none was.
 
     Parameters
@@ -46,8 +46,8 @@ def read_records(name: str, folder: str | os.PathLike | None = None, *, seed: in
         As in `EXPERIMENTS`.
     folder : path, optional
         Where to look instead of `data/results`.
-    seed : int
-        Of the runs; every fold has seed 0, some have others beside it.
+    seed : int, optional
+        Of the runs; every fold has seed 0, some have others beside it. None: all of them, by fold and seed.
 
     Returns
     -------
@@ -60,13 +60,16 @@ def read_records(name: str, folder: str | os.PathLike | None = None, *, seed: in
         If a file is no record.
     """
     folder = results_folder() if folder is None else Path(folder)
-    records = []
-    for path in sorted(folder.glob(f"{run_name(name, '?', seed)}.json")):
-        record = json.loads(path.read_text())
-        if record.get("format") != FORMAT:
-            raise ValueError(f"{path} has format {record.get('format')!r}, not {FORMAT!r}; run the experiment again")
-        records.append(record)
-    return records
+    runs = (run_name(name, "?", each) for each in ((0, "?") if seed is None else (seed,)))
+    records = [_read(path) for run in runs for path in folder.glob(f"{run}.json")]
+    return sorted(records, key=lambda record: (record["fold"], record.get("seed", 0)))  # the first have seed 0
+
+
+def _read(path: Path) -> dict:
+    record = json.loads(path.read_text())
+    if record.get("format") != FORMAT:
+        raise ValueError(f"{path} has format {record.get('format')!r}, not {FORMAT!r}; run the experiment again")
+    return record
 
 
 def read_benchmark(name: str, folder: str | os.PathLike | None = None) -> dict | None:

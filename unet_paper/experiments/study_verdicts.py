@@ -53,6 +53,10 @@ class _Need:
     test: str = "block"
 
     @property
+    def error(self) -> str:
+        return "1 - SEG" if self.measure == CELLS else "1 - V_Rand"
+
+    @property
     def label(self) -> str:
         return f"{self.change}, tested on 0{2 - self.fold}" if self.measure == CELLS else self.change
 
@@ -69,18 +73,23 @@ def verdicts(studies: Mapping[str, Rows]) -> dict[str, Verdict]:
 
 
 def _verdict(studies: Mapping[str, Rows], needs: tuple[_Need, ...], rule: Callable) -> Verdict:
-    found: dict[str, Effect] = {}
+    found: dict[_Need, Effect] = {}
     for need in needs:
         for effect in effects(studies, need.measure, fold=need.fold, names=[need.change], test=need.test):
-            found[need.label] = effect
+            found[need] = effect
     missing = _missing(studies, needs)
-    ours = "; ".join(f"{label} {effect}" for label, effect in found.items()) or "–"
+    ours = "; ".join(_told(found, error) for error in dict.fromkeys(need.error for need in found)) or "–"
     sides = {(change, effect.fold, n) for effect in found.values() for change, n in _sides(effect)}
     runs = sum(n for _, _, n in sides)
     if missing or len(found) < len(needs):
         return Verdict(OPEN, ours, "Runs are missing.", runs, missing)
     verdict, reason = rule(list(found.values()))
     return Verdict(verdict, ours, reason, runs)
+
+
+def _told(found: Mapping[_Need, Effect], error: str) -> str:
+    """Name an error and what each change does to it."""
+    return f"{error}: " + "; ".join(f"{need.label} {effect}" for need, effect in found.items() if need.error == error)
 
 
 def _sides(effect: Effect) -> tuple[tuple[str, int], tuple[str, int]]:
