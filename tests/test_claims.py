@@ -243,6 +243,13 @@ def test_tables_name_every_claim_and_tell_verdicts_without_colour(known):
     assert summary_text(rows).count("\n| C") == 17
 
 
+def test_a_long_list_of_effects_is_told_in_words_in_the_short_table(known):
+    study = Finding(NOT, "dropout 0 +0.1; " * 20, (RECORDED,), "EM 6-11", 6, "No effect.")
+    text = summary_text(claims.scoreboard(replace(known, studies={"C8": study})))
+    assert "| No effect. | ✗ not reproduced |" in text
+    assert "dropout 0 +0.1" not in text
+
+
 def test_what_is_measured_live_here_supports_what_the_book_says():
     board = claims.scoreboard(evidence.gather(timed=False))
     found = {row.claim.name: row.finding.verdict for row in board}

@@ -115,12 +115,13 @@ def unit_variance(evidence: Evidence) -> Finding:
 
 def momentum(evidence: Evidence) -> Finding:
     """C6: partly by arithmetic alone, if tiles beyond the last ten have most of a step; else as trainings say."""
-    m = evidence.counted["momentum"]
+    study, m = _studied(evidence, "C6"), evidence.counted["momentum"]
     hundred, quiet, beyond = 1 - m**100, (1 + m) / (1 - m), m**10
     ours = f"the last 100 tiles make {hundred:.0%} of a step, as quiet as a mean of {quiet:.0f}"
-    reason = "This is arithmetic. Whether a network learns as with a large batch, only trainings can say."
+    waits = " Whether a network learns as with a large batch, only trainings can say." if study.verdict == OPEN else ""
+    reason = f"That share of a step is arithmetic.{waits}"
     own = Finding(PARTLY if beyond > 0.5 else NOT, ours, (COUNTED,), "none needed", 0, reason)
-    return _with_study(own, _studied(evidence, "C6"))
+    return _with_study(own, study)
 
 
 def gaps(evidence: Evidence) -> Finding:
@@ -136,7 +137,7 @@ def gaps(evidence: Evidence) -> Finding:
     verdict = REPRODUCED if all(fewer) else PARTLY if total[0] < total[1] else NOT
     ours = f"DIC-HeLa: {total[0]} merged cells with the border term, {total[1]} without"
     reason = f"Fewer mergers in {sum(fewer)} of {len(folds)} pairs of runs, at one threshold.{_em_weights(evidence)}"
-    own = learned(Finding(verdict, ours, (RECORDED,), "DIC-HeLa, the other sequence", len(folds), reason))
+    own = Finding(verdict, ours, (RECORDED,), "DIC-HeLa, the other sequence", len(folds), reason)
     return _with_study(own, study)
 
 
@@ -231,14 +232,14 @@ def _studied(evidence: Evidence, name: str) -> Finding:
 def _with_study(own: Finding, study: Finding) -> Finding:
     """Return our own finding as long as a study says nothing; then the study decides, and both are shown."""
     if study.verdict == OPEN:
-        return replace(own, missing=own.missing + study.missing)
+        return learned(replace(own, missing=own.missing + study.missing))
     return Finding(
         study.verdict,
         f"{own.ours}; {study.ours}",
         tuple(dict.fromkeys(own.kinds + study.kinds)),
         study.data,
         study.runs,
-        f"{own.reason} {study.reason}",
+        f"{study.reason} {own.reason}",
         study.missing,
     )
 

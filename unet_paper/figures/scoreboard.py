@@ -19,6 +19,7 @@ IPython = lazy_loader.load("IPython")
 
 SIGNS = {REPRODUCED: "✓", PARTLY: "◐", NOT: "✗", OPEN: "–"}
 NOTHING = "–"
+LONGEST = 120  # characters of our value in the short table; a longer list of effects is told in words there
 COLUMNS = ("claim", "the paper", "ours", "verdict and why")
 
 
@@ -65,7 +66,8 @@ def summary_text(rows: Sequence[Row]) -> str:
     counts = ", ".join(f"{count} {verdict}" for verdict, count in tally(list(rows)).items())
     lines = ["| | claim | the paper | ours | verdict |", "|---|---|---|---|---|"]
     for claim, found in ((row.claim, row.finding) for row in rows):
-        ours = "measured live in the book" if LIVE in found.kinds else found.ours
+        ours = found.ours if len(found.ours) <= LONGEST else found.reason
+        ours = "measured live in the book" if LIVE in found.kinds else ours
         lines.append(
             f"| {claim.name} | {claim.text} | {claim.paper} | {ours} | {SIGNS[found.verdict]} {found.verdict} |"
         )
