@@ -162,7 +162,7 @@ RATES = {
     "momentum 0.99": (3e-4, 1e-3, 3e-3),
     "momentum 0": (3e-2, 1e-1, 3e-1),
     "momentum 0.9, batch 10": (1e-2, 3e-2, 1e-1, 3e-1),  # the last was added when 0.1 was the best of three
-    "momentum 0, batch 100": (1e-1, 3e-1, 1.0, 3.0),  # the first was added when 0.3 was
+    "momentum 0, batch 100": (3e-2, 1e-1, 3e-1, 1.0, 3.0),  # the first two were added when 0.3 and 0.1 were
     "Adam": (3e-4, 1e-3, 3e-3),
 }
 TUNING = tuple(
