@@ -119,7 +119,7 @@ def momentum(evidence: Evidence) -> Finding:
     hundred, quiet, beyond = 1 - m**100, (1 + m) / (1 - m), m**10
     ours = f"the last 100 tiles make {hundred:.0%} of a step, as quiet as a mean of {quiet:.0f}"
     waits = " Whether a network learns as with a large batch, only trainings can say." if study.verdict == OPEN else ""
-    reason = f"That share of a step is arithmetic.{waits}"
+    reason = f"That the last 100 tiles make {hundred:.0%} of a step is arithmetic.{waits}"
     own = Finding(PARTLY if beyond > 0.5 else NOT, ours, (COUNTED,), "none needed", 0, reason)
     return _with_study(own, study)
 

@@ -38,7 +38,7 @@ def record_path(folder: Path, name: str, fold: int, seed: int = 0) -> Path:
 
 
 def read_records(name: str, folder: str | os.PathLike | None = None, *, seed: int | None = 0) -> list[dict]:
-    """Return the records of an experiment, one per fold that was run, by ascending fold; empty if none was.
+    """Return the records of an experiment, one per run, by ascending fold and seed; empty if there is none.
 
     Parameters
     ----------

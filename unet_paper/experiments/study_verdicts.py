@@ -107,16 +107,16 @@ def _missing(studies: Mapping[str, Rows], needs: tuple[_Need, ...]) -> tuple[str
 
 
 def _momentum(found: list[Effect]) -> tuple[str, str]:
-    """Ask that momentum helps, and that no batch which learned anything may be better by more than the margin."""
+    """Ask that momentum helps, and that no batch whose runs all learned may be better by more than the margin."""
     without, *batches = found
     able = [effect for effect in batches if not effect.collapsed]
     level = [effect.change for effect in able if effect.low > -MARGIN]
     helps = "does better than no memory at all" if without.is_harm else "is not shown to do better than no memory"
-    reason = (
-        f"Momentum 0.99 on single tiles {helps}, and is as good, within {MARGIN}, as {' and '.join(level) or 'none'}."
-    )
-    if len(able) < len(batches):
-        reason += f" {len(batches) - len(able)} of {len(batches)} batches learned nothing in as many tiles."
+    reason = f"Momentum 0.99 on single tiles {helps}."
+    if able:
+        reason += f" It is as good, within {MARGIN}, as {' and '.join(level) or 'no batch whose runs all learned'}."
+    if failed := [f"{effect.change} ({effect.collapsed} of {effect.seeds})" for effect in batches if effect.collapsed]:
+        reason += f" Runs with a batch that learned nothing in as many tiles: {', '.join(failed)}."
     return (NOT, PARTLY, REPRODUCED)[without.is_harm + (bool(able) and len(level) == len(able))], reason
 
 
