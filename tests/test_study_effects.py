@@ -220,6 +220,13 @@ def test_verdicts_follow_from_intervals(claim, errors, verdict):
     assert found.missing == ()
 
 
+def test_momentum_is_told_beside_the_batches_that_it_equals():
+    even = verdicts(everything({"momentum 0": 0.2}))["C6"].reason
+    assert even.endswith("as good, within 0.01, as momentum 0.9, batch 10 and momentum 0, batch 100.")
+    worse = verdicts(everything({"momentum 0.9, batch 10": 0.05, "momentum 0, batch 100": 0.05}))["C6"].reason
+    assert worse.endswith("That it is as good, within 0.01, as a batch is not shown.")
+
+
 def test_averages_are_read_for_every_network():
     made = [row("base", [0.1, 0.3], seed=seed) for seed in range(2)]
     for network in made:

@@ -113,8 +113,10 @@ def _momentum(found: list[Effect]) -> tuple[str, str]:
     level = [effect.change for effect in able if effect.low > -MARGIN]
     helps = "does better than no memory at all" if without.is_harm else "is not shown to do better than no memory"
     reason = f"Momentum 0.99 on single tiles {helps}."
-    if able:
-        reason += f" It is as good, within {MARGIN}, as {' and '.join(level) or 'no batch whose runs all learned'}."
+    if level:
+        reason += f" It is shown to be as good, within {MARGIN}, as {' and '.join(level)}."
+    else:
+        reason += f" That it is as good, within {MARGIN}, as a batch is not shown."
     if failed := [f"{effect.change} ({effect.collapsed} of {effect.seeds})" for effect in batches if effect.collapsed]:
         reason += f" Runs with a batch that learned nothing in as many tiles: {', '.join(failed)}."
     return (NOT, PARTLY, REPRODUCED)[without.is_harm + (bool(able) and len(level) == len(able))], reason
