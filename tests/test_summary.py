@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from unet_paper.experiments import summary
+from unet_paper.experiments.measures import CELL_THRESHOLDS
 from unet_paper.experiments.plan import CELL_FOLDS
 
 
@@ -66,6 +67,14 @@ def test_overlap_weighs_cells_and_refuses_to_mix_ways_of_scoring():
 def test_every_annotated_cell_counts_once_with_its_overlap():
     runs = [{"scores": {"8 symmetries": {"jaccard": cells}}} for cells in ([[0.5, 0.0], [1.0]], [[0.25]])]
     assert summary.overlap_of_each_cell(runs, average="8 symmetries").tolist() == [0.5, 0.0, 1.0, 0.25]
+
+
+def test_a_threshold_is_settled_on_the_curve_of_the_training_frames_and_read_on_that_of_the_others():
+    curves = {"threshold": list(CELL_THRESHOLDS), "seg": [0.1] * 13, "seg_learned": [0.2] * 13}
+    run = {"scores": {"8 symmetries": {"curves": curves}}}
+    assert summary.settled_alike(run, average="8 symmetries") == (0.5, 0.1)  # of equal ones that next to 0.5
+    curves["seg_learned"][2], curves["seg"][2], curves["seg"][9] = 0.9, 0.6, 0.8
+    assert summary.settled_alike(run, average="8 symmetries") == (0.3, 0.6)
 
 
 def test_most_folds_decide_which_experiment_a_table_shows_and_then_the_order():

@@ -8,6 +8,7 @@ Ronneberger, Fischer, Brox (2015), section 4, Tables 1 and 2, doi:10.1007/978-3-
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -40,7 +41,8 @@ def measure(
     """Return the scores of every way to average, and the seconds that one image took in each.
 
     Beside each best threshold of the held-out images stands the score at a threshold that the training images settle
-    (their maps without any average), which no held-out image had a part in.
+    (their maps without any average), which no held-out image had a part in. For cells the whole curve of the training
+    images is kept too, from maps averaged like those of the held-out ones.
 
     Parameters
     ----------
@@ -68,6 +70,9 @@ def measure(
         maps = cell_maps(net, held_out.images, **average, **how)
         seconds[f"one image, {name}"] = (time.perf_counter() - started) / len(maps)
         scores[name] = (em_measures if is_em else cell_measures)(held_out.labels, maps, settled)
+        if not is_em:
+            seen = cell_maps(net, learn.images, **average, **how)
+            scores[name]["curves"]["seg_learned"] = seven_digits(seg_curve(learn.labels, seen))
         if progress:
             plain = {key: value for key, value in scores[name].items() if isinstance(value, float | int)}
             print(f"{experiment.name}, {name}: {plain}", flush=True)
@@ -112,7 +117,12 @@ def em_measures(labels: np.ndarray, probability: np.ndarray, settled: dict[str, 
 
 def rounded_curves(scores: EMScores) -> dict[str, list[float]]:
     """Return each measure at every threshold, to seven digits: enough for figures, and a record stays small."""
-    return {name: [float(f"{value:.7g}") for value in scores.curves[name]] for name in EM_MEASURES}
+    return {name: seven_digits(scores.curves[name]) for name in EM_MEASURES}
+
+
+def seven_digits(values: Iterable[float]) -> list[float]:
+    """Return floats rounded to seven digits."""
+    return [float(f"{value:.7g}") for value in values]
 
 
 def mistakes(labels: np.ndarray, probability: np.ndarray, threshold: float) -> list[dict[str, int]]:
@@ -156,8 +166,18 @@ def settled_threshold(labels: np.ndarray, probability: np.ndarray) -> float:
     ValueError
         If no frame has a cell.
     """
-    by_nearness = sorted(CELL_THRESHOLDS, key=lambda threshold: abs(threshold - 0.5))
-    return max(by_nearness, key=lambda threshold: seg(labels, _cells(probability, threshold)))
+    return best_threshold(seg_curve(labels, probability))
+
+
+def seg_curve(labels: np.ndarray, probability: np.ndarray) -> list[float]:
+    """Return SEG at each of `CELL_THRESHOLDS`; parameters and errors as in `settled_threshold`."""
+    return [seg(labels, _cells(probability, threshold)) for threshold in CELL_THRESHOLDS]
+
+
+def best_threshold(curve: Sequence[float]) -> float:
+    """Return the threshold at which a curve over `CELL_THRESHOLDS` is largest; of equal ones that next to 0.5."""
+    by_nearness = sorted(zip(CELL_THRESHOLDS, curve, strict=True), key=lambda point: abs(point[0] - 0.5))
+    return max(by_nearness, key=lambda point: point[1])[0]
 
 
 def cell_measures(labels: np.ndarray, probability: np.ndarray, settled: float) -> dict:
@@ -195,7 +215,7 @@ def cell_measures(labels: np.ndarray, probability: np.ndarray, settled: float) -
         "jaccard": [jaccard_of_cells(*frame) for frame in zip(labels, best, strict=True)],
         "curves": {
             "threshold": list(CELL_THRESHOLDS),
-            "seg": [float(f"{seg(labels, result):.7g}") for result in results],
+            "seg": seven_digits(seg(labels, result) for result in results),
             "merged": [merged_cells(labels, result) for result in results],
         },
     }

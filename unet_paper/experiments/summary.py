@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy import stats
 
+from unet_paper.experiments.measures import best_threshold
 from unet_paper.experiments.record import each_fold, over_folds
 
 CHOICE_FOLD = 2  # sections 12-17: settings are chosen on them, so no mean includes them
@@ -164,6 +165,28 @@ def overlap_of_each_cell(records: Sequence[dict], *, average: str) -> np.ndarray
         (cells,) float in [0, 1], 0 for a cell without a match; the mean is ``"seg_settled"``.
     """
     return np.array([cell for run in records for frame in run["scores"][average]["jaccard"] for cell in frame])
+
+
+def settled_alike(record: dict, *, average: str) -> tuple[float, float]:
+    """Return the threshold that the training frames settle on maps averaged like the held-out ones, and SEG there.
+
+    The experiments' own threshold comes from maps that are not averaged, whatever it is applied to.
+
+    Parameters
+    ----------
+    record : dict
+        Of a run of cells that keeps ``"seg_learned"`` (see `unet_paper.experiments.measures.measure`).
+    average : str
+        As in `em_mean`.
+
+    Returns
+    -------
+    threshold, seg : float
+        Of `unet_paper.experiments.measures.CELL_THRESHOLDS`; SEG of the held-out frames at it.
+    """
+    curves = record["scores"][average]["curves"]
+    threshold = best_threshold(curves["seg_learned"])
+    return threshold, curves["seg"][curves["threshold"].index(threshold)]
 
 
 def warping_without_rings(record: dict, *, average: str) -> float:
