@@ -174,6 +174,29 @@ def plot_overlaps(overlaps: Mapping[str, Mapping[str, Sequence[float]]]) -> mpl.
     return figure
 
 
+def plot_settled(curves: Mapping[str, Mapping[str, Mapping]]) -> mpl.figure.Figure:
+    """Draw SEG over thresholds, of frames that a network learned from and of others, with the threshold it was read at.
+
+    Parameters
+    ----------
+    curves : mapping
+        Title of a panel -> name of a network, five at most -> ``"threshold"``, ``"learned"`` and ``"others"`` (n,) each,
+        and ``"bet"``, ``"alike"``: points (threshold, SEG of the other frames).
+    """
+    figure, axes = plt.subplots(1, len(curves), figsize=(TEXT_WIDTH, 3.6), sharey=True, squeeze=False)
+    for panel, (title, networks) in zip(axes[0], curves.items(), strict=True):
+        for (name, of), colour in zip(networks.items(), ORDER, strict=False):
+            how = {"color": COLOURS[colour], "linewidth": 1.4}
+            panel.plot(of["threshold"], of["learned"], linestyle="--", **how)
+            panel.plot(of["threshold"], of["others"], label=name, **how)
+            panel.plot(*of["bet"], "o", color=COLOURS[colour], markersize=8)
+            panel.plot(*of["alike"], "D", color=COLOURS[colour], markersize=8, markerfacecolor="white")
+        panel.set(title=title, xlabel="threshold", ylim=(None, 1))
+        panel.legend(loc="lower left")
+    axes[0, 0].set_ylabel("SEG")
+    return figure
+
+
 def plot_maps(maps: Mapping[str, np.ndarray]) -> mpl.figure.Figure:
     """Draw maps of probability, two in a row, all from black = 0 to white = 1.
 
