@@ -1,8 +1,8 @@
 """Write anew what stands outside of the book and is told by it: `python book/published.py`.
 
 From `pyproject.toml`, `_config.yml` and the bibliography come CITATION.cff, CITATION.bib and codemeta.json; from the
-scoreboard comes the block of README.md between its two marks. Tests compare all of them with what this writes, and
-`make notebooks` ends with it.
+scoreboard comes the block of README.md between its two marks, from the records that of `data/models/README.md`. Tests
+compare all of them with what this writes, and `make notebooks` ends with it.
 """
 
 from __future__ import annotations
@@ -17,12 +17,17 @@ from pybtex.database import Entry, parse_file
 
 from unet_paper.experiments.claims import scoreboard
 from unet_paper.experiments.evidence import gather
+from unet_paper.experiments.plan import EXPERIMENTS, GPU
+from unet_paper.experiments.record import read_records
 from unet_paper.figures.scoreboard import summary_text
 
 ROOT = Path(__file__).resolve().parents[1]
+NETWORKS = "data/models/README.md"
 PAPER = "ronneberger2015unet"
 MESSAGE = "If this book helps you, please cite it together with the paper it re-does."
-BEGIN, END = "<!-- scoreboard: written by book/published.py -->", "<!-- end of the scoreboard -->"
+SCOREBOARD = ("<!-- scoreboard: written by book/published.py -->", "<!-- end of the scoreboard -->")
+REACHED = ("<!-- scores: written by book/published.py -->", "<!-- end of the scores -->")
+UNSHIPPED = ("em-best", "u373-best")  # twice the channels, and no better: 15.5 MB each
 LICENCES = {"MIT": "https://spdx.org/licenses/MIT"}
 
 
@@ -107,18 +112,51 @@ def codemeta(known: dict) -> str:
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
-def with_scoreboard(readme: str, summary: str) -> str:
-    """Return README.md with the scoreboard of today between its marks.
+def with_block(page: str, marks: tuple[str, str], text: str) -> str:
+    """Return a page with the text of today between its marks.
 
     Raises
     ------
     ValueError
         If the marks are not there.
     """
-    parts = re.split(f"{re.escape(BEGIN)}.*?{re.escape(END)}", readme, flags=re.DOTALL)
+    begin, end = marks
+    parts = re.split(f"{re.escape(begin)}.*?{re.escape(end)}", page, flags=re.DOTALL)
     if len(parts) != 2:
-        raise ValueError(f"README.md holds {len(parts) - 1} blocks between {BEGIN!r} and {END!r}; needs one")
-    return f"{parts[0]}{BEGIN}\n{summary}{END}{parts[1]}"
+        raise ValueError(f"the page holds {len(parts) - 1} blocks between {begin!r} and {end!r}; needs one")
+    return f"{parts[0]}{begin}\n{text}{end}{parts[1]}"
+
+
+def reached() -> str:
+    """Return what the recipes of the published networks score on every fold and with every seed, as Markdown."""
+    shipped = [name for name, experiment in EXPERIMENTS.items() if experiment.published and name not in GPU]
+    lines = {True: [], False: []}  # EM or not
+    for name in (*shipped, *UNSHIPPED):
+        for record in read_records(name, seed=None):
+            lines[record["task"] == "em"].append(_reached(record, name in shipped))
+    return f"{_markdown(EM_COLUMNS, lines[True])}\n{_markdown(CELL_COLUMNS, lines[False])}"
+
+
+EM_COLUMNS = ("recipe", "sections", "seed", "Rand error", "settled", "V_Rand", "settled", "warping error", "settled")
+CELL_COLUMNS = ("recipe", "tested on", "seed", "SEG once, at 0.5", "SEG settled", "SEG with a watershed")
+
+
+def _reached(record: dict, is_shipped: bool) -> tuple[str, ...]:
+    experiment, seed = EXPERIMENTS[record["experiment"]], record.get("seed", 0)
+    is_here = is_shipped and (record["fold"], seed) == (experiment.folds[0], 0)
+    name = f"**{record['experiment']}: `{experiment.published}`**" if is_here else record["experiment"]
+    frames, scores = record["tested_on"]["frames"], record["scores"]
+    if record["task"] != "em":
+        once, averaged = scores["none"]["seg"], scores["8 symmetries"]
+        overlaps = (once, averaged["seg_settled"], averaged["seg_watershed"])
+        return (name, record["tested_on"]["data"], str(seed), *(f"{value:.3f}" for value in overlaps))
+    best, digits = scores["7 rotations"], {"rand_error": 4, "v_rand": 4, "warping_error": 6}
+    values = (f"{of[measure]:.{n}f}" for measure, n in digits.items() for of in (best, best["settled"]))
+    return (name, f"{frames[0]}-{frames[-1]}", str(seed), *values)
+
+
+def _markdown(columns: tuple[str, ...], lines: list[tuple[str, ...]]) -> str:
+    return "".join(f"| {' | '.join(line)} |\n" for line in (columns, ("---",) * len(columns), *lines))
 
 
 def written() -> dict[str, str]:
@@ -129,7 +167,8 @@ def written() -> dict[str, str]:
         "CITATION.cff": citation_cff(known),
         "CITATION.bib": citation_bib(known),
         "codemeta.json": codemeta(known),
-        "README.md": with_scoreboard((ROOT / "README.md").read_text(), summary),
+        "README.md": with_block((ROOT / "README.md").read_text(), SCOREBOARD, summary),
+        NETWORKS: with_block((ROOT / NETWORKS).read_text(), REACHED, reached()),
     }
 
 

@@ -32,12 +32,21 @@ def test_citations_come_from_one_source(published, name):
 def test_the_readme_shows_the_scoreboard_of_the_records(published):
     summary = published["summary_text"](up.experiments.scoreboard(up.experiments.gather(timed=False)))
     readme = (ROOT / "README.md").read_text()
-    assert readme == published["with_scoreboard"](readme, summary), FIX
+    assert readme == published["with_block"](readme, published["SCOREBOARD"], summary), FIX
+
+
+def test_the_page_of_the_networks_shows_what_their_recipes_reach(published):
+    page = (ROOT / published["NETWORKS"]).read_text()
+    assert page == published["with_block"](page, published["REACHED"], published["reached"]()), FIX
+    bold = [line for line in page.splitlines() if line.startswith("| **")]
+    assert [line.split("`")[1] for line in bold] == ["em", "u373", "dic-hela"]
+    held_out = up.network_card("u373")["scores"]["8 symmetries"]
+    assert f"| {held_out['seg_settled']:.3f} | {held_out['seg_watershed']:.3f} |" in bold[1]
 
 
 def test_a_readme_without_its_marks_is_refused(published):
     with pytest.raises(ValueError, match="holds 0 blocks"):
-        published["with_scoreboard"]("# Title\n", "text")
+        published["with_block"]("# Title\n", published["SCOREBOARD"], "text")
 
 
 def test_citation_is_valid_by_the_formats_own_schema():

@@ -92,12 +92,12 @@ CLAIMS = tuple(
             (
                 "With a high momentum, many of the tiles seen before decide a step.",
                 f"momentum {MOMENTUM}",
-                *("training", "fig-momentum", "momentum"),
+                *("ablations", "ablations-momentum", "momentum or a batch"),
             ),
             (
                 "Weights make the network learn the gaps between touching cells.",
                 f"w₀ = {W0}, σ ≈ {SIGMA} px",
-                *("cell_tracking", "tab-border", "with and without the border term"),
+                *("ablations", "ablations-weights", "do weights teach the gaps?"),
             ),
             (
                 "Elastic deformation is the key to learning from few images.",
@@ -132,7 +132,7 @@ CLAIMS = tuple(
             (
                 "A 512 × 512 px image takes less than a second on a GPU of 2015.",
                 f"< {SECONDS:g} s",
-                *("gpu_training", "fig-pixel-cost", "GPU training"),
+                *("benchmarks", "benchmarks", "benchmarks"),
             ),
             ("Training time.", f"{HOURS:g} h", *("gpu_training", "fig-wall-time", "ten hours")),
             (

@@ -270,7 +270,8 @@ LIMITS = """\
 
 Made for reading and checking the book, and as a start for your own experiments. It was trained on few images of one
 kind, from one laboratory: on other cells, microscopes or magnifications it may fail without any sign of it. Look at its
-result before you count anything in it. It is no medical device.
+result before you count anything in it. It is no medical device. What the recipes of the book's own networks reach on
+other images and with other seeds, `data/models/README.md` lists.
 
 The network is what its training images taught it, so their terms are named above: they restrict commercial use, and
 you should respect that for the network as well. Cite the data sets (see `data/README.md`) when you publish.
