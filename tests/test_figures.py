@@ -23,7 +23,7 @@ from unet_paper.figures.cell_tracking import (
     plot_targets,
     plot_tracked,
 )
-from unet_paper.figures.em_segmentation import plot_thickness
+from unet_paper.figures.em_segmentation import plot_largest_mergers, plot_thickness
 from unet_paper.figures.introduction import ANCESTORS, plot_ancestors, plot_operations
 from unet_paper.figures.overlap_tile import plot_phases, plot_tiling
 from unet_paper.figures.style import COLOURS
@@ -185,10 +185,21 @@ def test_signals_are_a_line_at_their_middle_and_a_band_from_low_to_high():
 
 
 def test_rand_error_falls_towards_the_dashed_line_of_cells_that_have_met():
-    figure = plot_thickness({"a network": [0.3, 0.2]}, [0, 3], {"a network": 0.1})
-    curve, dashed = figure.axes[0].lines
+    figure = plot_thickness({"a network": [0.3, 0.2]}, [0, 3], {"a network": 0.1}, {"a network": 0.75})
+    curve, dashed, beside, _ = figure.axes[0].lines
     assert (list(curve.get_xdata()), list(curve.get_ydata())) == ([0, 3], [0.3, 0.2])
     assert (dashed.get_linestyle(), set(dashed.get_ydata())) == ("--", {0.1})
+    assert beside.get_ydata().tolist() == [0.25]  # 1 - V_Rand
+    assert figure.axes[0].get_xticklabels()[-1].get_text() == r"$1 - V_\mathrm{Rand}$"
+
+
+def test_a_merger_is_shown_in_a_square_that_stays_inside_of_the_image():
+    image, merged = np.zeros((60, 80)), np.zeros((60, 80), dtype=bool)
+    merged[50:60, 10:30] = True  # at the lower edge
+    panels = plot_largest_mergers({"worst": (image, merged.astype(int), image, merged)}).axes
+    assert [panel.images[0].get_array().shape for panel in panels] == [(44, 44)] * 3  # 20 px and 12 on either side
+    joined = panels[1].images[1].get_array()
+    assert (~joined.mask).sum() == merged.sum()  # all of the object is in view
 
 
 def test_a_window_is_framed_round_its_pixel():

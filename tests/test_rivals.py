@@ -28,6 +28,16 @@ def test_each_rival_meets_a_u_net_of_its_own_size():
     assert kinds == set(rivals.KINDS) - {"unet"}
 
 
+def test_who_meets_no_u_net_of_its_size_decides_no_verdict():
+    unets = {name: rival.parameters for name, rival in RIVALS.items() if rival.kind == "unet"}
+    alone = set(RIVALS) - set(EQUAL_SIZE) - set(unets)
+    assert alone == {"rival-w31", "rival-committee"}
+    for name in alone:
+        assert all(abs(ours / RIVALS[name].parameters - 1) > 0.25 for ours in unets.values())
+    lacking = replace(complete(0.1, 0.2), missing={(name, 1, 0): "not run" for name in alone})
+    assert not any(found.missing for found in rival_rows.rival_verdicts(lacking).values())
+
+
 def test_tiles_of_training_and_prediction_are_legal():
     for rival in RIVALS.values():
         net = rival.build(rival.networks[0], 0)
@@ -203,6 +213,34 @@ def test_difference_between_the_same_sections_has_an_interval():
     assert (mean, low, high) == pytest.approx((0.1, 0.1, 0.1))
     _, low, high = rival_rows.difference_interval([0.3, 0.1, 0.5], [0.2, 0.3, 0.4])
     assert low < 0 < high
+
+
+def test_only_pairs_with_both_runs_are_set_against_each_other():
+    def run(*errors: float) -> dict:
+        return {"scores": {"none": {"sections": {"rand_error": list(errors)}}}}
+
+    usable = {
+        ("rival-n4", 4, 0): run(0.3, 0.4),
+        ("rival-unet-5", 4, 0): run(0.2, 0.3),
+        ("rival-n4", 1, 0): run(0.3, 0.4),
+        ("rival-unet-5", 1, 1): run(0.2, 0.3),  # of another seed
+    }
+    found = rival_rows.against_equals(rival_rows.RivalRows(usable, {}, 300.0), ["rand_error"])
+    assert found == {(RIVALS["rival-n4"].title, "fold 4"): {"rand_error": "+0.1000 (+0.1000 to +0.1000)"}}
+
+
+def test_pixels_near_a_border_and_far_from_it_by_hand():
+    found = {"distance": [1, 3, 4, 9, 10, 20], "error": [0.5, 0.1, 0.9, 0.9, 0.2, 0.0], "pixels": [1, 3, 9, 9, 1, 3]}
+    shares = rival_rows.near_and_far([{"error_by_distance": found}])
+    np.testing.assert_allclose(shares, [[(0.5 + 3 * 0.1) / 4, 0.2 / 4]])
+    assert rival_rows.near_and_far([]).shape == (0, 2)
+
+
+def test_the_slowest_network_of_a_run_tells_how_slow_its_host_was():
+    even, slow = ({"step_seconds": {"fastest tenth": 0.1, "median": median}} for median in (0.1, 0.15))
+    assert rival_rows.step_ratio({"courses": [even]}) == pytest.approx(1)
+    assert rival_rows.step_ratio({"courses": [even, slow, even]}) == pytest.approx(1.5)
+    assert rival_rows.step_ratio({"courses": [{"steps": {"up0": 1}}]}) is None, "a cascade's steps are not timed"
 
 
 def test_errors_are_counted_at_their_distance():

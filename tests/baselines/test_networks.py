@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from unet_paper import UNet, predict_scores
-from unet_paper.baselines import FCN, DenseWindows, HypercolumnNet, PaddedUNet, SlidingWindowNet
+from unet_paper.baselines import FCN, DenseWindows, HypercolumnNet, PaddedUNet, SkiplessUNet, SlidingWindowNet
 from unet_paper.baselines.fcn import HEADS, bilinear_upsampling
 from unet_paper.baselines.sliding_window import WINDOWS, windows_around
 
@@ -97,6 +97,25 @@ class TestHypercolumns:
             (16, 4, 4),
             (32, 2, 2),
         ]
+
+
+@pytest.mark.parametrize(
+    ("network", "side", "legal"),
+    [
+        (PaddedUNet, 100, "nearest are 96 and 112"),
+        (PaddedUNet, 15, "the smallest is 16"),
+        (SkiplessUNet, 190, "nearest are 188 and 204"),
+        (SkiplessUNet, 100, "the smallest is 188"),
+    ],
+)
+def test_u_nets_of_another_make_name_the_legal_sides(network, side, legal):
+    net = network(base_channels=1)
+    other = net.legal_size_for(100)
+    for height, width in ((side, other), (other, side)):
+        with pytest.raises(ValueError, match=f"{side} is not legal: .*{legal}"):
+            net(torch.zeros(1, 1, height, width))
+    with pytest.raises(ValueError, match=f"{side} is not legal: .*{legal}"):
+        net.output_size(side)
 
 
 def test_batch_normalisation_stands_behind_every_3x3_convolution():

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+
 import pytest
+from harness import run_quickly
 
 from unet_paper.experiments import STUDIES, read_studies, study_verdicts
+from unet_paper.experiments.record import results_folder
 from unet_paper.experiments.studies import planned
 
 pytestmark = pytest.mark.book
@@ -42,6 +47,25 @@ def test_a_blank_map_has_a_small_warping_error_and_a_v_rand_that_gives_it_away(g
 
 def test_the_padded_network_sees_more_labelled_pixels_for_the_same_operations(glued):
     assert glued["padded_pixels"] == pytest.approx((208 / 132) ** 2)
+
+
+def test_rows_of_another_base_and_missing_ones_are_counted_and_the_rest_is_drawn(glued, tmp_path):
+    for path in results_folder().glob("study-*.json"):
+        shutil.copy(path, tmp_path)
+    spoil(tmp_path / "study-dropout.json", "dropout 0", lambda row: row | {"base": "an older one"})
+    spoil(tmp_path / "study-augmentation.json", "elastic 0 px", lambda row: {})
+    poorer = run_quickly("ablations", tmp_path, studies_folder=str(tmp_path))
+    assert (poorer["refused"], poorer["done"], poorer["missing"]) == (3, glued["done"] - 6, glued["missing"] + 6)
+    assert poorer["effect_dropout_0"] == poorer["effect_elastic_0_px"] == "an unknown amount (not run yet)"
+    assert (poorer["verdict_C8"], poorer["verdict_C9"]) == (study_verdicts.OPEN, study_verdicts.OPEN)
+    assert (poorer["verdict_C6"], poorer["effect_no_skips"]) == (glued["verdict_C6"], glued["effect_no_skips"])
+
+
+def spoil(path, change, how):
+    """Write a file of rows anew, those of one change as `how` returns them; an empty one is left out."""
+    content = json.loads(path.read_text())
+    rows = [how(row) if row["change"] == change else row for row in content["rows"]]
+    path.write_text(json.dumps(content | {"rows": [row for row in rows if row]}))
 
 
 def test_published_rows_are_of_the_present_base():

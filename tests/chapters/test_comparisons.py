@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
+import numpy as np
 import pytest
 
-from unet_paper.experiments import RIVALS, rival_rows
+from unet_paper.experiments import RIVALS, results_folder, rival_rows
 from unet_paper.experiments.rivals import SEEDS
 
 pytestmark = pytest.mark.book
@@ -33,6 +36,31 @@ def test_every_planned_run_is_recorded_or_missing(glued):
     rows = rival_rows.read_rivals()
     assert glued["recorded"] == len(rows.usable)
     assert glued["budget_seconds"] == (rows.seconds or 0)
+
+
+def test_the_load_of_the_machine_is_that_of_the_record(glued):
+    machine = json.loads((results_folder() / "rival_seconds.json").read_text())["machine"]
+    for name in ("cpu", "cores", "load_before", "load_after"):
+        assert glued[f"timed_{name}"] == machine[name]
+
+
+def test_the_largest_ratio_of_steps_is_that_of_a_run_shown(glued):
+    runs = {record["title"]: record for record in rival_rows.read_rivals().first(1).values()}
+    assert glued["slowest_ratio"] == pytest.approx(rival_rows.step_ratio(runs[glued["slowest"]]))
+    assert all((rival_rows.step_ratio(run) or 0) <= glued["slowest_ratio"] for run in runs.values())
+
+
+@pytest.mark.parametrize(("where", "inside"), [("near", range(3)), ("far", range(9, 20))])
+def test_the_u_net_beats_as_many_windows_as_the_records_say(glued, where, inside):
+    def rate(name: str) -> float:
+        found = [record["error_by_distance"] for record in rival_rows.read_rivals().of(name, 1)]
+        wrong = [sum(each["error"][n] * each["pixels"][n] for n in inside) for each in found]
+        return np.mean(wrong) / sum(found[0]["pixels"][n] for n in inside)
+
+    unet, *windows = (rate(name) for name in ("rival-unet-16", "rival-w31", "rival-n3", "rival-n4"))
+    assert glued[f"{where}_unet_1"] == pytest.approx(unet)
+    assert glued[f"{where}_beaten"] == sum(unet < each for each in windows)
+    assert glued["windows"] == len(windows)
 
 
 def test_no_verdict_without_all_of_its_runs(glued):

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
+import numpy as np
 import pytest
 from harness import BOOK
 
 from unet_paper.experiments import read_records
+from unet_paper.experiments.plan import STUDIED_WEIGHTS
+from unet_paper.experiments.record import results_folder
 
 pytestmark = pytest.mark.book
 
@@ -38,14 +43,24 @@ def test_the_upper_rows_are_those_of_table_1():
 
 
 def test_without_weights_three_measures_are_best_on_the_sections_that_settings_are_chosen_on():
-    names = [f"em-weights-{weights}" for weights in ("plain", "w0-5", "w0-10", "eq2")]
-    (plain, *others) = [read_records(name)[0] for name in names]
+    (plain, *others) = [run for weights in STUDIED_WEIGHTS for run in read_records(f"em-weights-{weights}")]
     assert all(record["tested_on"]["frames"] == list(range(12, 18)) for record in (plain, *others))
     for measure in ("warping_error", "rand_error", "pixel_error"):
         scores = [record["scores"]["8 symmetries"][measure] for record in (plain, *others)]
         assert min(scores) == scores[0]
     changed = [set(plain["config"].items()) ^ set(record["config"].items()) for record in others]
     assert {name for differences in changed for name, _ in differences} == {"w0", "balance"}
+
+
+def test_the_study_of_weights_says_how_many_of_its_runs_are_recorded(run_chapter):
+    glued = run_chapter("em_segmentation")
+    assert glued["study_planned"] == len(STUDIED_WEIGHTS)
+    assert glued["study_runs"] == len(list(results_folder().glob("em-weights-*-fold2.json")))
+
+
+def test_no_recorded_run_averages_its_weights():
+    decays = [re.findall(r'"average": ([0-9.]+)', path.read_text()) for path in results_folder().rglob("*.json")]
+    assert {float(decay) for found in decays for decay in found} == {0.0}
 
 
 def test_the_means_leave_out_the_block_that_settings_are_chosen_on(run_chapter):
@@ -75,6 +90,33 @@ def test_rings_and_a_settled_threshold_cost_something(run_chapter):
 def test_part_of_the_rand_error_is_thickness(run_chapter):
     glued = run_chapter("em_segmentation")
     assert glued["grown_inf"] < glued["grown_3"] < glued["grown_0"]
+    assert glued["checked_thinned"] < glued["checked_rand"]
+    assert 0.4 < glued["grown_24-29_inf"] / glued["grown_24-29_0"] < 0.6  # "about half"
+    assert glued["half_minus_18-23"] < glued["grown_18-23_inf"]
+
+
+def test_v_rand_beside_the_thickness_is_a_mean_over_sections_at_threshold_one_half(run_chapter):
+    glued = run_chapter("em_segmentation")
+    for block, fold in (("0-5", 0), ("6-11", 1), ("18-23", 3), ("24-29", 4)):
+        (run,) = [run for run in read_records("em-small") if run["fold"] == fold]
+        sections = [section["v_rand"][5] for section in run["scores"]["7 rotations"]["sections"]]
+        assert glued[f"half_minus_{block}"] == pytest.approx(1 - np.mean(sections), abs=1e-6)
+
+
+def test_rings_hold_the_share_of_the_warping_error_that_the_records_count(run_chapter):
+    glued = run_chapter("em_segmentation")
+    shares = {}
+    for run in read_records("em-small"):
+        counts = run["scores"]["7 rotations"]["mistakes"]
+        merge, split, rings = (sum(c[name] for c in counts) for name in ("merge", "split", "merge_on_rings"))
+        shares[run["fold"]] = rings / (merge + split)
+    for block, fold in (("0-5", 0), ("6-11", 1), ("18-23", 3), ("24-29", 4)):
+        assert glued[f"ring_share_{block}"] == pytest.approx(shares[fold])
+
+
+def test_the_wide_network_has_the_sections_of_its_records(run_chapter):
+    frames = [frame for run in read_records("em-best") for frame in run["tested_on"]["frames"]]
+    assert run_chapter("em_segmentation")["wide_sections"] == len(set(frames)) == len(frames)
 
 
 def test_full_run_in_the_book_as_built_beats_the_grey_threshold(built_book):

@@ -17,6 +17,7 @@ from unet_paper.experiments.study_verdicts import NOT, OPEN, PARTLY, REPRODUCED,
 from unet_paper.experiments.summary import interval
 
 ERRORS = ("warping_error", "rand_error")
+NEAR, FAR = 3, 10  # px from a border between cell and membrane: up to here close to it, from here on far from it
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,63 @@ def difference_interval(
     return float(difference.mean()), *interval(difference, seed=seed)
 
 
+def against_equals(rows: RivalRows, measures: Sequence[str]) -> dict[tuple[str, str], dict[str, str]]:
+    """Return how much each rival differs from the U-Net of its size, seed 0, section by section, as text for a table.
+
+    Parameters
+    ----------
+    rows : RivalRows
+        What was run; a pair of which one is missing on a fold has no line.
+    measures : sequence of str
+        Of `unet_paper.experiments.measures.EM_MEASURES`.
+
+    Returns
+    -------
+    dict
+        (title of the rival, such as ``"fold 1"``) -> measure -> rival - U-Net, ``"mean (low to high)"``, as
+        `difference_interval` has them.
+    """
+    table = {}
+    for (name, unet), fold in ((pair, fold) for pair in EQUAL_SIZE.items() for fold in SEEDS):
+        both = [rows.usable[which, fold, 0] for which in (name, unet) if (which, fold, 0) in rows.usable]
+        if len(both) == 2:
+            theirs, ours = (record["scores"]["none"]["sections"] for record in both)
+            found = {measure: difference_interval(theirs[measure], ours[measure]) for measure in measures}
+            text = {measure: "{:+.4f} ({:+.4f} to {:+.4f})".format(*values) for measure, values in found.items()}
+            table[RIVALS[name].title, f"fold {fold}"] = text
+    return table
+
+
+def near_and_far(records: Sequence[Mapping]) -> np.ndarray:
+    """Return the share of wrong pixels close to a border between cell and membrane, and far from any.
+
+    Parameters
+    ----------
+    records : sequence of mapping
+        N runs.
+
+    Returns
+    -------
+    numpy.ndarray
+        (N, 2) float in [0, 1]: of all pixels at most `NEAR` px from a border, and of those at `FAR` px or more.
+    """
+    shares = []
+    for found in (record["error_by_distance"] for record in records):
+        distance, error, pixels = (np.array(found[name]) for name in ("distance", "error", "pixels"))
+        parts = distance <= NEAR, distance >= FAR
+        shares.append([np.average(error[part], weights=pixels[part]) for part in parts])
+    return np.array(shares).reshape(-1, 2)
+
+
+def step_ratio(record: Mapping) -> float | None:
+    """Return the median processor time of a step over that of the fastest tenth, of the network where it is largest.
+
+    Much more than 1 tells of a slow host, and of a run to be repeated. None where steps were not timed: the cascade.
+    """
+    times = [course["step_seconds"] for course in record["courses"] if "step_seconds" in course]
+    return max((each["median"] / each["fastest tenth"] for each in times), default=None)
+
+
 def rival_verdicts(rows: RivalRows) -> dict[str, Verdict]:
     """Return what the comparison says about C4 and C11; with runs missing, which ones.
 
@@ -211,12 +269,14 @@ def over_seeds(rows: RivalRows, measures: Sequence[str]) -> dict[tuple[str, str]
     for name, fold in ((name, fold) for name in RIVALS for fold in SEEDS):
         if runs := rows.of(name, fold):
             seeds = "one seed" if len(runs) == 1 else f"{len(runs)} seeds"
-            table[runs[0]["title"], f"fold {fold}, {seeds}"] = {measure: _spread(runs, measure) for measure in measures}
+            scores = [run["scores"]["none"] for run in runs]
+            found = {measure: spread([each[measure] for each in scores]) for measure in measures}
+            table[runs[0]["title"], f"fold {fold}, {seeds}"] = found
     return table
 
 
-def _spread(runs: Sequence[Mapping], measure: str) -> str:
-    values = [run["scores"]["none"][measure] for run in runs]
+def spread(values: Sequence[float]) -> str:
+    """Return the mean and the standard deviation of a number over runs, as text; of one run its value alone."""
     return f"{np.mean(values):.4g}" + (f" ± {np.std(values, ddof=1):.1g}" if len(values) > 1 else "")
 
 

@@ -180,8 +180,8 @@ def plot_settled(curves: Mapping[str, Mapping[str, Mapping]]) -> mpl.figure.Figu
     Parameters
     ----------
     curves : mapping
-        Title of a panel -> name of a network, five at most -> ``"threshold"``, ``"learned"`` and ``"others"`` (n,) each,
-        and ``"bet"``, ``"alike"``: points (threshold, SEG of the other frames).
+        Title of a panel -> name of a network, five at most -> ``"threshold"``, ``"learned"`` and ``"others"`` (n,)
+        each, and ``"bet"``, ``"alike"``: points (threshold, SEG of the other frames).
     """
     figure, axes = plt.subplots(1, len(curves), figsize=(TEXT_WIDTH, 3.6), sharey=True, squeeze=False)
     for panel, (title, networks) in zip(axes[0], curves.items(), strict=True):

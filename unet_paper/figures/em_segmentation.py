@@ -97,9 +97,9 @@ def plot_losses(courses: dict[str, dict[str, tuple[list[int], list[float]]]]) ->
 
 
 def plot_thickness(
-    rand_errors: dict[str, list[float]], reaches: list[int], thinned: dict[str, float]
+    rand_errors: dict[str, list[float]], reaches: list[int], thinned: dict[str, float], v_rand: dict[str, float]
 ) -> mpl.figure.Figure:
-    """Draw the Rand error against how far cells have grown into the membrane around them.
+    """Draw the Rand error against how far cells have grown into the membrane around them, and 1 - V_Rand beside it.
 
     Parameters
     ----------
@@ -109,18 +109,30 @@ def plot_thickness(
         px by which cells have grown.
     thinned : dict of str to float
         The same names -> Rand error once all cells have met, drawn as a dashed line.
+    v_rand : dict of str to float
+        The same names -> V_Rand at the same threshold; 1 - V_Rand is an open mark at the right.
     """
-    figure, axes = plt.subplots(figsize=(6.0, 3.6))
+    figure, axes = plt.subplots(figsize=(6.5, 4.0))
+    beside = reaches[-1] + 1.5
     for (name, errors), colour, marker in zip(rand_errors.items(), ORDER, "os^Dv", strict=False):
-        axes.plot(reaches, errors, marker=marker, color=COLOURS[colour], markersize=4, label=name)
+        look = {"color": COLOURS[colour], "marker": marker}
+        axes.plot(reaches, errors, markersize=4, label=name, **look)
         axes.axhline(thinned[name], color=COLOURS[colour], linestyle="--", linewidth=1)
-    axes.set(xlabel="growth of every cell (px)", ylabel="Rand error", ylim=(0, None), xticks=reaches)
+        axes.plot(beside, 1 - v_rand[name], markersize=7, fillstyle="none", linestyle="none", **look)
+    axes.plot([], [], color=COLOURS["quiet"], linestyle="--", linewidth=1, label="once all cells have met")
+    axes.set(xlabel="growth of every cell (px)", ylabel="Rand error", ylim=(0, None))
+    axes.set_xticks([*reaches, beside], [*map(str, reaches), r"$1 - V_\mathrm{Rand}$"])
     figure.legend(loc="outside upper center", ncols=3)
     return figure
 
 
 def plot_sections(
-    warping: dict[int, float], rand: dict[int, float], *, rings: dict[int, int], paper: tuple[float, float]
+    warping: dict[int, float],
+    rand: dict[int, float],
+    *,
+    rings: dict[int, int],
+    paper: tuple[float, float],
+    beside: dict[str, tuple[dict[int, float], dict[int, float]]],
 ) -> mpl.figure.Figure:
     """Draw two errors of every held-out section, and where annotators outlined organelles.
 
@@ -132,47 +144,65 @@ def plot_sections(
         Section -> outlined organelles, at least for the same sections.
     paper : tuple of float
         The paper's warping and Rand error, drawn as dashed lines.
+    beside : dict of str to tuple of dict
+        Name of another network -> warping and Rand error of those of these sections that it has; crosses.
     """
-    figure, axes = plt.subplots(2, 1, figsize=(TEXT_WIDTH, 4.4), sharex=True)
-    for panel, name, errors, line in zip(axes, ("Warping", "Rand"), (warping, rand), paper, strict=True):
+    figure, axes = plt.subplots(2, 1, figsize=(TEXT_WIDTH, 4.6), sharex=True)
+    for n, panel in enumerate(axes):
+        name, errors, line = ("Warping", "Rand")[n], (warping, rand)[n], paper[n]
         ringed = [section for section in errors if rings[section]]
         plain = [section for section in errors if not rings[section]]
         panel.plot(plain, [errors[n] for n in plain], "o", color=COLOURS["image"], label="no organelle outlined")
         panel.plot(ringed, [errors[n] for n in ringed], "D", color=COLOURS["error"], label="organelles outlined")
+        for other, found in beside.items():
+            panel.plot(found[n].keys(), found[n].values(), "x", color=COLOURS["ink"], label=other)
         panel.axhline(line, color=COLOURS["quiet"], linestyle="--", label="the paper, secret test")
         for block in range(0, 31, 6):
             panel.axvline(block - 0.5, color=COLOURS["quiet"], linewidth=0.5)
         panel.set(ylabel=f"{name} error", ylim=(0, None))
-    axes[0].legend(ncols=3, loc="lower left", bbox_to_anchor=(0, 1), fontsize=9)
+    axes[0].legend(ncols=2, loc="lower left", bbox_to_anchor=(0, 1), fontsize=9)
     axes[1].set(xlabel="section of the stack (lines: blocks held out together)", xlim=(-0.5, 29.5))
     return figure
 
 
-def plot_merger(
-    image: np.ndarray, labels: np.ndarray, probability: np.ndarray, merged: np.ndarray
-) -> mpl.figure.Figure:
-    """Draw the surroundings of one merger: the section, the annotated cells in it, the map that joins them.
+def plot_largest_mergers(mergers: dict[str, tuple[np.ndarray, ...]]) -> mpl.figure.Figure:
+    """Draw the surroundings of mergers, a row each: the section, the annotated cells in it, the map that joins them.
 
     Parameters
     ----------
-    image, probability : numpy.ndarray
-        (H, W) float in [0, 1].
-    labels : numpy.ndarray
-        (H, W) int, annotated cells by number, 0 membrane.
-    merged : numpy.ndarray
-        (H, W) bool, the object of the result that joins several of them.
+    mergers : dict of str to tuple of numpy.ndarray
+        Title of a row -> the section, (H, W) float in [0, 1]; its annotated cells, (H, W) int by number, 0 membrane;
+        its map, (H, W) float in [0, 1]; and the object of the result that joins several cells, (H, W) bool.
     """
-    rows, columns = (np.flatnonzero(merged.any(axis=axis)) for axis in (1, 0))
-    window = np.s_[max(rows[0] - 12, 0) : rows[-1] + 13, max(columns[0] - 12, 0) : columns[-1] + 13]
+    figure, axes = plt.subplots(len(mergers), 3, figsize=(TEXT_WIDTH, 2.5 * len(mergers)), squeeze=False)
+    for row, (title, merger) in zip(axes, mergers.items(), strict=True):
+        _draw_merger(row, title, *merger)
+    axes[0, 1].set_title("Annotated cells, joined")
+    axes[0, 2].set_title("Probability of cell")
+    return figure
+
+
+def _draw_merger(axes, title: str, image: np.ndarray, labels: np.ndarray, probability: np.ndarray, merged: np.ndarray):
+    """Draw one row of `plot_largest_mergers`: a square around the object."""
+    window = _square_around(merged)
     inside = np.where(merged, labels, 0)[window]
     _, numbers = np.unique(inside, return_inverse=True)  # neighbours in number get different colours
-    figure, axes = plt.subplots(1, 3, figsize=(TEXT_WIDTH, 2.9))
-    show_image(axes[0], image[window], title="Section", vmin=0, vmax=1)
-    show_image(axes[1], image[window], title="Annotated cells, joined", vmin=0, vmax=1)
+    show_image(axes[0], image[window], title=title, vmin=0, vmax=1)
+    show_image(axes[1], image[window], vmin=0, vmax=1)
     paint_cells(axes[1], numbers.reshape(inside.shape), alpha=0.55)
-    show_image(axes[2], probability[window], title="Probability of cell", vmin=0, vmax=1)
+    show_image(axes[2], probability[window], vmin=0, vmax=1)
     axes[2].contour(merged[window], levels=[0.5], colors=COLOURS["error"], linewidths=1.2)
-    return figure
+
+
+def _square_around(merged: np.ndarray) -> tuple[slice, slice]:
+    """(H, W) bool -> rows and columns of a square that leaves 12 px around an object, as far as the image has them."""
+    ends = [np.flatnonzero(merged.any(axis=axis))[[0, -1]] for axis in (1, 0)]
+    side = min(max(last - first for first, last in ends) + 25, *merged.shape)
+    starts = [
+        int(np.clip((first + last + 1 - side) // 2, 0, size - side))
+        for (first, last), size in zip(ends, merged.shape, strict=True)
+    ]
+    return tuple(slice(start, start + side) for start in starts)
 
 
 def _with_errors(image: np.ndarray, errors: np.ndarray) -> np.ndarray:

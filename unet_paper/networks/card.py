@@ -39,9 +39,9 @@ SILVER_LOOKS = (
 )
 FAITHFUL_LOOKS = (
     "Weights, optimiser, tile and deformation are the paper's, the same for all three tasks. The rate and standardised "
-    "images follow from a trial in which a narrow network left its plateau, which left no record; width and length from "
-    "the hours at hand. Nothing was chosen by a score of this recipe; scores of other recipes on the same images were "
-    "known."
+    "images follow from a trial in which a narrow network left its plateau, which left no record; width and length "
+    "from the hours at hand. Nothing was chosen by a score of this recipe; scores of other recipes on the same images "
+    "were known."
 )
 # What had been scored on held-out images before an experiment was run: its scores are to be read with that in mind.
 EARLIER_LOOKS = {
