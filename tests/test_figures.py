@@ -20,6 +20,7 @@ from unet_paper.figures.cell_tracking import (
     plot_lifelines,
     plot_mergers,
     plot_steps,
+    plot_settled,
     plot_targets,
     plot_tracked,
 )
@@ -191,6 +192,14 @@ def test_rand_error_falls_towards_the_dashed_line_of_cells_that_have_met():
     assert (dashed.get_linestyle(), set(dashed.get_ydata())) == ("--", {0.1})
     assert beside.get_ydata().tolist() == [0.25]  # 1 - V_Rand
     assert figure.axes[0].get_xticklabels()[-1].get_text() == r"$1 - V_\mathrm{Rand}$"
+
+
+def test_a_settled_threshold_is_a_dot_on_the_solid_curve():
+    network = {"threshold": [0.4, 0.5, 0.6], "learned": [0.8, 0.9, 0.9], "others": [0.6, 0.7, 0.5]}
+    figure = plot_settled({"cells": {"seed 0": network | {"bet": (0.6, 0.5), "alike": (0.5, 0.7)}}})
+    learned, others, bet, alike = figure.axes[0].lines
+    assert (learned.get_linestyle(), others.get_linestyle(), others.get_label()) == ("--", "-", "seed 0")
+    assert (bet.get_xydata().tolist(), alike.get_xydata().tolist()) == ([[0.6, 0.5]], [[0.5, 0.7]])
 
 
 def test_a_merger_is_shown_in_a_square_that_stays_inside_of_the_image():

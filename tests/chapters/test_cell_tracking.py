@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from harness import BOOK
 
@@ -37,6 +38,35 @@ def test_the_poorest_frame_is_67_of_the_real_sequence(run_chapter):
 def test_no_annotated_cell_is_as_small_as_what_is_dropped(run_chapter):
     glued = run_chapter("cell_tracking")
     assert glued["smallest_cell"] > glued["min_size"] == 500
+    if glued["is_real"]:
+        assert glued["smallest_cell"] == 619  # px, in PhC-U373/02
+
+
+def test_half_the_size_leaves_room_above_every_score(run_chapter):
+    glued = run_chapter("cell_tracking")
+    if glued["is_real"]:
+        assert glued["PhC-U373_ceiling"] == pytest.approx(0.949, abs=5e-4)
+        assert glued["DIC-HeLa_ceiling"] == pytest.approx(0.973, abs=5e-4)
+
+
+def test_a_threshold_settled_on_averaged_maps_is_read_off_the_curves(run_chapter):
+    glued, overlaps = run_chapter("cell_tracking"), []
+    for run in read_records("dic-hela-small", seed=None):
+        curves = run["scores"]["8 symmetries"]["curves"]
+        if run["fold"] == 0:
+            overlaps.append(curves["seg"][int(np.argmax(curves["seg_learned"]))])
+    assert len(overlaps) == glued["DIC-HeLa_seeds"] == 3
+    assert glued["DIC-HeLa_alike_seg_low"] == pytest.approx(min(overlaps))
+    assert glued["DIC-HeLa_alike_seg_high"] == pytest.approx(max(overlaps))
+
+
+def test_poor_cells_met_like_the_median_one_would_lift_the_blocks_of_time(run_chapter):
+    glued = run_chapter("cell_tracking")
+    for task in ("u373", "dic-hela"):
+        runs = [run for run in read_records(f"{task}-small") if run["fold"] in (2, 3)]
+        cells = np.concatenate([np.concatenate(run["scores"]["8 symmetries"]["jaccard"]) for run in runs])
+        lifted = np.mean([value if value >= 0.6 else np.median(cells) for value in cells])
+        assert glued[f"{task}_blocks_mended"] == pytest.approx(lifted)
 
 
 def test_rows_of_our_runs_state_the_records_or_that_there_is_none(run_chapter):

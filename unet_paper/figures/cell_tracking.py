@@ -189,10 +189,10 @@ def plot_settled(curves: Mapping[str, Mapping[str, Mapping]]) -> mpl.figure.Figu
             how = {"color": COLOURS[colour], "linewidth": 1.4}
             panel.plot(of["threshold"], of["learned"], linestyle="--", **how)
             panel.plot(of["threshold"], of["others"], label=name, **how)
-            panel.plot(*of["bet"], "o", color=COLOURS[colour], markersize=8)
-            panel.plot(*of["alike"], "D", color=COLOURS[colour], markersize=8, markerfacecolor="white")
-        panel.set(title=title, xlabel="threshold", ylim=(None, 1))
-        panel.legend(loc="lower left")
+            panel.plot(*of["bet"], "o", color=COLOURS[colour], markersize=10)
+            panel.plot(*of["alike"], "D", color=COLOURS[colour], markersize=6, markerfacecolor="white")
+        panel.set(title=title, xlabel="threshold", ylim=(0.3, 1))
+        panel.legend(loc="lower right")
     axes[0, 0].set_ylabel("SEG")
     return figure
 
