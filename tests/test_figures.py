@@ -19,8 +19,8 @@ from unet_paper.figures.cell_tracking import (
     plot_cells,
     plot_lifelines,
     plot_mergers,
-    plot_steps,
     plot_settled,
+    plot_steps,
     plot_targets,
     plot_tracked,
 )
