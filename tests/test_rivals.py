@@ -226,7 +226,7 @@ def test_only_pairs_with_both_runs_are_set_against_each_other():
         ("rival-unet-5", 1, 1): run(0.2, 0.3),  # of another seed
     }
     found = rival_rows.against_equals(rival_rows.RivalRows(usable, {}, 300.0), ["rand_error"])
-    assert found == {(RIVALS["rival-n4"].title, "fold 4"): {"rand_error": "+0.1000 (+0.1000 to +0.1000)"}}
+    assert found == {(RIVALS["rival-n4"].title, "fold 4"): {"rand_error": "+0.10000 (+0.10000 to +0.10000)"}}
 
 
 def test_pixels_near_a_border_and_far_from_it_by_hand():

@@ -77,6 +77,19 @@ def test_frames_count_by_their_cells():
     made = row("base", [0.0, 0.0])
     made["scores"]["block"] = {"sections": {CELL: [[0.3, 0.0], [0.1, 0.2]]}, "weights": [1, 3]}  # 0.15 and 0.15; first
     assert image_errors(made, CELL) == {6: 0.3, 7: 0.1}
+    made["scores"]["random"] = {"sections": {CELL: [[0.4, 0.4], [0.8, 0.8]]}, "weights": [3, 1]}
+    made["tested_on"]["random"] = {"frames": [1, 2]}
+    assert beside_block([made], CELL) == [pytest.approx((0.15, 0.5))]
+
+
+def test_an_effect_on_seg_counts_frames_by_their_cells():
+    unchanged, changed = (
+        [row(change, errors, measure=CELL)] for change, errors in (("DIC", [0.1, 0.1]), ("DIC, w0 10", [0.1, 0.5]))
+    )
+    for made in (*unchanged, *changed):
+        made["scores"]["block"]["weights"] = [3, 1]
+    effect = effect_of("DIC, w0 10", changed, unchanged, CELL, against="DIC", fold=1)
+    assert (effect.error, effect.without, effect.difference) == pytest.approx((0.2, 0.1, 0.1))
 
 
 def test_an_effect_is_a_difference_on_the_same_images():

@@ -44,9 +44,10 @@ def test_no_annotated_cell_is_as_small_as_what_is_dropped(run_chapter):
 
 def test_half_the_size_leaves_room_above_every_score(run_chapter):
     glued = run_chapter("cell_tracking")
-    if glued["is_real"]:
-        assert glued["PhC-U373_ceiling"] == pytest.approx(0.949, abs=5e-4)
-        assert glued["DIC-HeLa_ceiling"] == pytest.approx(0.973, abs=5e-4)
+    for task, kind in (("u373", "PhC-U373"), ("dic-hela", "DIC-HeLa")):
+        runs = read_records(f"{task}-small", seed=None)
+        best = max(max(way["curves"]["seg"]) for run in runs for way in run["scores"].values())
+        assert best < glued[f"{kind}_ceiling"] < 1
 
 
 def test_a_threshold_settled_on_averaged_maps_is_read_off_the_curves(run_chapter):

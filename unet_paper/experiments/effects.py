@@ -89,10 +89,21 @@ def image_errors(row: Mapping, measure: str, test: str = "block") -> dict[int, f
         Which test set or average.
     """
     curves = np.array(row["scores"][test]["sections"][measure])  # (images, thresholds)
-    weights = row["scores"][test].get("weights")  # SEG is a mean over cells, not over frames
-    at = int(np.argmin(np.average(curves, axis=0, weights=weights)))
+    shares = image_shares(row, test)
+    at = int(np.argmin(np.average(curves, axis=0, weights=list(shares.values()))))
+    return dict(zip(shares, curves[:, at].tolist(), strict=True))
+
+
+def image_shares(row: Mapping, test: str = "block") -> dict[int, float]:
+    """Return the weight of each image in a mean, by its frame number: 1, or its cells, since SEG is a mean over cells.
+
+    Parameters
+    ----------
+    row, test
+        As in `image_errors`.
+    """
     frames = row["tested_on"][test if test in row["tested_on"] else "block"]["frames"]
-    return dict(zip(frames, curves[:, at].tolist(), strict=True))
+    return dict(zip(frames, row["scores"][test].get("weights") or [1.0] * len(frames), strict=True))
 
 
 def effect_of(
@@ -111,7 +122,10 @@ def effect_of(
     if not seeds:
         return None
     frames = sorted(set.intersection(*(set(side[seed]) for side in sides for seed in seeds)))
-    with_it, without = (np.array([[side[seed][frame] for frame in frames] for seed in seeds]) for side in sides)
+    shares = np.array([image_shares(changed[0], test)[frame] for frame in frames])
+    with_it, without = (
+        np.array([[side[seed][frame] for frame in frames] for seed in seeds]) * shares / shares.mean() for side in sides
+    )
     differences = with_it - without  # (seeds, images)
     low, high = t_interval(differences.mean(axis=1) if len(seeds) > 1 else differences[0])
     means = float(with_it.mean()), float(without.mean()), float(differences.mean())
@@ -216,7 +230,8 @@ def averaged(rows: Sequence[Mapping], measure: str = MEASURE) -> dict[str, list[
 
 
 def _mean_error(row: Mapping, measure: str, test: str) -> float:
-    return float(np.mean(list(image_errors(row, measure, test).values())))
+    errors = image_errors(row, measure, test)
+    return float(np.average(list(errors.values()), weights=list(image_shares(row, test).values())))
 
 
 def _has(measure: str, row: Mapping, test: str) -> bool:

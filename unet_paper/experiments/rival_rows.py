@@ -17,6 +17,7 @@ from unet_paper.experiments.study_verdicts import NOT, OPEN, PARTLY, REPRODUCED,
 from unet_paper.experiments.summary import interval
 
 ERRORS = ("warping_error", "rand_error")
+UNEVEN = 1.3  # median processor time of a step over that of the fastest tenth: above it, the host was slow at times
 NEAR, FAR = 3, 10  # px from a border between cell and membrane: up to here close to it, from here on far from it
 
 
@@ -164,9 +165,13 @@ def against_equals(rows: RivalRows, measures: Sequence[str]) -> dict[tuple[str, 
         if len(both) == 2:
             theirs, ours = (record["scores"]["none"]["sections"] for record in both)
             found = {measure: difference_interval(theirs[measure], ours[measure]) for measure in measures}
-            text = {measure: "{:+.4f} ({:+.4f} to {:+.4f})".format(*values) for measure, values in found.items()}
+            text = {measure: _told(*values) for measure, values in found.items()}
             table[RIVALS[name].title, f"fold {fold}"] = text
     return table
+
+
+def _told(mean: float, low: float, high: float) -> str:
+    return f"{mean:+z.5f} ({low:+z.5f} to {high:+z.5f})"
 
 
 def near_and_far(records: Sequence[Mapping]) -> np.ndarray:
@@ -193,7 +198,7 @@ def near_and_far(records: Sequence[Mapping]) -> np.ndarray:
 def step_ratio(record: Mapping) -> float | None:
     """Return the median processor time of a step over that of the fastest tenth, of the network where it is largest.
 
-    Much more than 1 tells of a slow host, and of a run to be repeated. None where steps were not timed: the cascade.
+    Above `UNEVEN`, a run to be repeated. None where steps were not timed: the cascade.
     """
     times = [course["step_seconds"] for course in record["courses"] if "step_seconds" in course]
     return max((each["median"] / each["fastest tenth"] for each in times), default=None)

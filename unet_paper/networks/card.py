@@ -164,8 +164,8 @@ def _network(net: UNet) -> str:
 
 
 def _training(card: dict) -> str:
-    names = ("steps", "seed", "device", "date")
-    return ", ".join(f"{name} {card[name]}" for name in names if name in card)
+    names = {"steps": "steps", "seed": "seed", "device": "device", "date": "scored"}
+    return ", ".join(f"{word} {card[name]}" for name, word in names.items() if name in card)
 
 
 def _pixel(card: dict) -> str:
