@@ -114,6 +114,15 @@ def test_rings_hold_the_share_of_the_warping_error_that_the_records_count(run_ch
         assert glued[f"ring_share_{block}"] == pytest.approx(shares[fold])
 
 
+def test_the_papers_recipe_is_read_at_the_lowest_threshold_and_lies_close_behind(run_chapter):
+    glued, (run,) = run_chapter("em_segmentation"), read_records("em-faithful")
+    assert run["config"]["balance"]
+    assert (run["config"]["w0"], run["config"]["optimiser"], run["config"]["momentum"]) == (10, "sgd", 0.99)
+    assert {glued["faithful_threshold"]} == set(run["scores"]["7 rotations"]["threshold"].values()) == {0.1}
+    assert glued["luck_v_rand_low"] < glued["faithful_v_rand"] < glued["luck_v_rand_high"]
+    assert glued["luck_warping_error_high"] < glued["faithful_warping_error"] < 0.0012
+
+
 def test_the_wide_network_has_the_sections_of_its_records(run_chapter):
     frames = [frame for run in read_records("em-best") for frame in run["tested_on"]["frames"]]
     assert run_chapter("em_segmentation")["wide_sections"] == len(set(frames)) == len(frames)
