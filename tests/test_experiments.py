@@ -170,8 +170,8 @@ def test_the_threshold_is_settled_where_seg_is_largest_and_next_to_one_half_amon
     labels[:, 2:28, 2:58], labels[:, 32:58, 2:58] = 1, 2
     bridged = np.where(labels > 0, 0.9, 0).astype(np.float32)
     bridged[:, 28:32, 20:40] = 0.62  # the two cells are one below this threshold
-    assert measures.settled_threshold(labels, bridged) == 0.65
-    assert measures.settled_threshold(labels, (labels > 0).astype(np.float32)) == 0.5
+    assert measures.best_threshold(measures.seg_curve(labels, bridged)) == 0.65
+    assert measures.best_threshold(measures.seg_curve(labels, (labels > 0).astype(np.float32))) == 0.5
     settled = measures.cell_measures(labels, bridged, 0.65)
     assert (settled["seg_settled"], settled["merged_settled"]) == (1, 0)
     assert (settled["seg"], settled["merged"]) == (pytest.approx(seg_of_one_for_two()), 1)

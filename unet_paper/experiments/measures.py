@@ -62,8 +62,12 @@ def measure(
     """
     config, is_em = experiment.config, experiment.task == "em"
     how = {"scale": experiment.scale, "precision": config.precision, "standardise": config.standardise_each}
-    seen = cell_maps(net, learn.images, **how)
-    settled = em_scores(learn.labels, seen).best_threshold if is_em else settled_threshold(learn.labels, seen)
+    if is_em:
+        settled = em_scores(learn.labels, cell_maps(net, learn.images, **how)).best_threshold
+    else:
+        seen = {name: cell_maps(net, learn.images, **average, **how) for name, average in AVERAGES.items()}
+        learned = {name: seg_curve(learn.labels, maps) for name, maps in seen.items()}
+        settled = best_threshold(learned["none"])
     scores, seconds = {}, {}
     for name, average in AVERAGES.items():
         started = time.perf_counter()
@@ -71,8 +75,7 @@ def measure(
         seconds[f"one image, {name}"] = (time.perf_counter() - started) / len(maps)
         scores[name] = (em_measures if is_em else cell_measures)(held_out.labels, maps, settled)
         if not is_em:
-            seen = cell_maps(net, learn.images, **average, **how)
-            scores[name]["curves"]["seg_learned"] = seven_digits(seg_curve(learn.labels, seen))
+            scores[name]["curves"]["seg_learned"] = seven_digits(learned[name])
         if progress:
             plain = {key: value for key, value in scores[name].items() if isinstance(value, float | int)}
             print(f"{experiment.name}, {name}: {plain}", flush=True)
@@ -151,8 +154,8 @@ def mistakes(labels: np.ndarray, probability: np.ndarray, threshold: float) -> l
     return found
 
 
-def settled_threshold(labels: np.ndarray, probability: np.ndarray) -> float:
-    """Return the threshold of `CELL_THRESHOLDS` with the largest SEG; of equal ones that next to 0.5.
+def seg_curve(labels: np.ndarray, probability: np.ndarray) -> list[float]:
+    """Return SEG at each of `CELL_THRESHOLDS`.
 
     Parameters
     ----------
@@ -166,11 +169,6 @@ def settled_threshold(labels: np.ndarray, probability: np.ndarray) -> float:
     ValueError
         If no frame has a cell.
     """
-    return best_threshold(seg_curve(labels, probability))
-
-
-def seg_curve(labels: np.ndarray, probability: np.ndarray) -> list[float]:
-    """Return SEG at each of `CELL_THRESHOLDS`; parameters and errors as in `settled_threshold`."""
     return [seg(labels, _cells(probability, threshold)) for threshold in CELL_THRESHOLDS]
 
 
@@ -189,7 +187,7 @@ def cell_measures(labels: np.ndarray, probability: np.ndarray, settled: float) -
     Parameters
     ----------
     labels, probability : numpy.ndarray
-        (N, H, W), as in `settled_threshold`.
+        (N, H, W), as in `seg_curve`.
     settled : float
         In [0, 1].
 
