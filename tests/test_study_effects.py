@@ -22,7 +22,7 @@ from unet_paper.experiments.effects import (
 )
 from unet_paper.experiments.recipe import BASE
 from unet_paper.experiments.studies import CHANGES, STUDIES, planned
-from unet_paper.experiments.study_rows import VERSION, Rows
+from unet_paper.experiments.study_rows import VERSIONS, Rows
 from unet_paper.experiments.study_verdicts import verdicts
 from unet_paper.figures import ablations
 
@@ -34,9 +34,10 @@ def row(
 ) -> dict:
     """Return a row with one error for each image: a curve that is flat over two thresholds."""
     sections = {measure: [[error, error] for error in errors]}
+    recipe = CHANGES[change].recipe(ALL_RATES)
     return {
-        **{"change": change, "fold": fold, "seed": seed, "version": VERSION, "base": BASE.fingerprint},
-        "recipe": CHANGES[change].recipe(ALL_RATES).fingerprint,
+        **{"change": change, "fold": fold, "seed": seed, "version": VERSIONS[recipe.task], "base": BASE.fingerprint},
+        "recipe": recipe.fingerprint,
         "tested_on": {"block": {"frames": list(frames or range(6, 6 + len(errors)))}},
         "scores": {test: {"sections": sections, "v_rand": v_rand} for test in ("block", SYMMETRIES)},
     }

@@ -20,6 +20,7 @@ from unet_paper.datasets.dataset import Dataset
 from unet_paper.datasets.folders import published, repository
 
 FORMAT = "unet_paper record 1"
+UNITS = ("amx_bf16", "avx512_bf16")  # matrices of 16-bit numbers at once; vectors of them
 
 
 def results_folder() -> Path:
@@ -165,9 +166,10 @@ def commit() -> str | None:
 
 
 def matrix_units() -> str | None:
-    """Return the processor's matrix units for 16-bit numbers ("amx_bf16"), which decide its speed; None without."""
+    """Return what multiplies 16-bit numbers in the processor and decides its speed, from `UNITS`; None without."""
     cpuinfo = Path("/proc/cpuinfo")
-    return "amx_bf16" if cpuinfo.is_file() and "amx_bf16" in cpuinfo.read_text() else None
+    found = cpuinfo.read_text() if cpuinfo.is_file() else ""
+    return next((unit for unit in UNITS if unit in found), None)
 
 
 def data_hash(dataset: Dataset) -> str:
