@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 RUN := $(VENV)/bin/python
 # Two test workers that share the executions of chapters (tests/workers.py); WORKERS= for one
 WORKERS ?= -n 2 -p tests.workers --no-loadscope-reorder
-# Tests of chapters of a line or two, which read no data: once is enough
+# Tests of chapters of a line or two, which read no data, and nbval's comparison: once is enough
 ANY_DATA := --ignore tests/chapters/test_strict_build.py --ignore tests/chapters/test_execution.py --ignore tests/chapters/test_interactive.py
 
 .PHONY: help book pdf test notebooks lab lint bench mutate gpu lock clean
@@ -24,7 +24,7 @@ pdf: book
 test: $(READY) lint
 	@$(RUN) -m pytest $(WORKERS)
 	@echo "Once more without the challenge data: every chapter on synthetic images"
-	@UNET_PAPER_DATA=tests/no_data $(RUN) -m pytest $(WORKERS) tests/chapters -m "not whole_book" $(ANY_DATA)
+	@UNET_PAPER_DATA=tests/no_data $(RUN) -m pytest $(WORKERS) tests/chapters -m "not whole_book and not nbval" $(ANY_DATA)
 
 notebooks: $(READY)  ## execute the chapters and write the notebooks beside them
 	@$(RUN) book/build.py notebooks

@@ -30,8 +30,9 @@ ALL_RATES = {family: rates[0] for family, rates in RATES.items()}
 def row(change: str, fold: int = 1, seed: int = 0, **more) -> dict:
     """Return the least that a row must hold to be used."""
     found = CHANGES[change].recipe(ALL_RATES)
-    known = {"change": change, "fold": fold, "seed": seed, "version": VERSIONS[found.task], "base": recipe.BASE.fingerprint}
-    return {**known, "recipe": found.fingerprint, "scores": {"block": {"pixel_error": 0.5}}, **more}
+    known = {"change": change, "fold": fold, "seed": seed, "base": recipe.BASE.fingerprint}
+    known |= {"version": VERSIONS[found.task], "recipe": found.fingerprint}
+    return {**known, "scores": {"block": {"pixel_error": 0.5}}, **more}
 
 
 def fold_of_noise(task: str, fold: int, *, root=None):
@@ -145,7 +146,7 @@ def test_an_unknown_setting_is_refused_by_name():
 
 def test_what_decides_nothing_leaves_the_fingerprint_and_everything_else_changes_it():
     assert BASE.changed({"checkpoint_every": 7, "seed": 3}).fingerprint == BASE.fingerprint
-    others = [change.recipe(ALL_RATES).fingerprint for change in CHANGES.values() if change.name != "base"]
+    others = [change.recipe(ALL_RATES).fingerprint for change in CHANGES.values() if change.settings]
     assert BASE.fingerprint not in others
 
 
@@ -246,7 +247,8 @@ def test_rows_are_published_into_a_clone_and_nowhere_else(tmp_path, monkeypatch)
 def test_the_most_important_runs_come_first_and_whole(tmp_path, monkeypatch):
     monkeypatch.setattr(study_rows, "results_folder", lambda: tmp_path)
     jobs = study_jobs(list(STUDIES), tmp_path)
-    assert [(job.change, job.seed) for job in jobs[:4]] == [("base", 0), ("base", 1), ("base", 2), ("elastic 0 px", 0)]
+    assert [job.change for job in jobs[:7]] == 3 * ["base"] + 3 * ["base again"] + ["elastic 0 px"]
+    assert [job.seed for job in jobs[:6]] == 2 * [0, 1, 2]
     assert len({job.name for job in jobs}) == len(jobs)
     assert all("/" not in job.name and "," not in job.name for job in jobs)
 

@@ -103,6 +103,14 @@ def test_an_effect_is_a_difference_on_the_same_images():
     assert not effect.excludes_zero  # of luck in training, one run knows nothing
 
 
+def test_the_threshold_of_an_effect_is_that_of_the_shared_images_on_both_sides():
+    changed, unchanged = row("no skips", [0.0], frames=[7]), row("base", [0.0, 0.0], frames=[6, 7])
+    changed["scores"]["block"]["sections"][V] = [[0.3, 0.5]]
+    unchanged["scores"]["block"]["sections"][V] = [[0.9, 0.0], [0.1, 0.2]]  # of both together the second
+    effect = effect_of("no skips", [changed], [unchanged], V, against="base", fold=1)
+    assert (effect.error, effect.without) == (0.3, 0.1)
+
+
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=6), st.floats(-0.5, 0.5))
 def test_what_is_the_same_on_every_image_and_seed_has_no_width(errors, shift):
     unchanged = [row("base", errors, seed=seed) for seed in range(3)]
@@ -174,6 +182,20 @@ def test_the_second_block_waits_for_the_first_and_takes_the_five_largest_effects
     assert "elastic 0 px" not in named
     assert {run.fold for run in runs} == {4}
     assert len(runs) == 3 * len(named)
+
+
+def test_the_second_block_takes_what_luck_leaves_large_and_leaves_out_what_cannot_be_repeated():
+    large = {"momentum 0": 0.9, "base again": 0.8, "no skips": 0.99, "sqrt(1/N)": 0.3, "padded": 0.2}
+    studies = everything(large)
+    for rows in studies.values():
+        for made in rows.usable:
+            if made["change"] == "sqrt(1/N)":  # as large in the mean, but its seeds disagree
+                made["scores"]["block"]["sections"][V] = [[0.1 + 0.2 * made["seed"]] * 2] * 4
+            if made["change"] == "no skips":
+                made["scores"]["block"]["v_rand"] = 0.01
+    named = {run.change for run in second_block(studies)}
+    assert "padded" in named
+    assert not {"momentum 0", "base again", "no skips", "sqrt(1/N)"} & named
 
 
 def test_without_rows_every_claim_is_open_and_says_what_is_missing():

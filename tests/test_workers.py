@@ -12,6 +12,11 @@ def test_tests_of_one_chapter_stay_together_and_apart_from_another():
     assert execution_of(f"{CHAPTER}::test_a") != execution_of("tests/chapters/test_measures.py::test_a")
 
 
+def test_what_looks_at_the_quick_run_of_a_chapter_goes_with_its_tests():
+    elsewhere = "tests/chapters/test_notebooks.py::test_outputs_of_the_quick_run[training]"
+    assert execution_of(f"{CHAPTER}::test_a") == execution_of(elsewhere)
+
+
 def test_tests_of_the_whole_book_stay_together_wherever_they_stand():
     in_chapter = execution_of(f"{CHAPTER}::test_in_the_full_run_a_loss_falls")
     assert in_chapter == execution_of("tests/chapters/test_book_as_built.py::test_every_link")

@@ -27,7 +27,8 @@ def execution_of(nodeid: str) -> str:
     file, _, test = nodeid.partition("::")
     if file.endswith(("test_book_as_built.py", "test_accessibility.py")) or "full_run" in test:
         return WHOLE
-    chapter = Path(file).stem.removeprefix("test_")
+    named = test.partition("[")[2].removesuffix("]")
+    chapter = named if "quick_run" in test else Path(file).stem.removeprefix("test_")
     return chapter if "tests/chapters/" in file and (BOOK / f"{chapter}.md").exists() else nodeid
 
 

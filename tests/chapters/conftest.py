@@ -6,7 +6,8 @@ import functools
 from collections.abc import Callable
 
 import pytest
-from harness import ROOT, Build, Glued, build_book, run_quickly
+from harness import ROOT, Build, Glued, build_book, glued_values, run_quickly
+from nbformat import NotebookNode
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest selects by marker
@@ -18,10 +19,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def run_chapter(tmp_path_factory) -> Callable[[str], Glued]:
-    """Return a function: chapter name -> the values it glued, run with the fast parameters of fast.json."""
+def execute_chapter(tmp_path_factory) -> Callable[[str], NotebookNode]:
+    """Return a function: chapter name -> its notebook, executed once with the fast parameters of fast.json."""
     folder = tmp_path_factory.mktemp("papermill")
     return functools.cache(lambda name: run_quickly(name, folder))
+
+
+@pytest.fixture(scope="session")
+def run_chapter(execute_chapter) -> Callable[[str], Glued]:
+    """Return a function: chapter name -> the values that it glued in that execution."""
+    return functools.cache(lambda name: glued_values(execute_chapter(name)))
 
 
 @pytest.fixture(scope="session")

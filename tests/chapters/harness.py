@@ -31,14 +31,14 @@ def chapters() -> list[str]:
     return sorted(path.stem for path in BOOK.glob("*.md") if "\nkernelspec:" in path.read_text())
 
 
-def run_quickly(name: str, folder: Path, **others) -> Glued:
-    """Execute book/NAME.md with its fast parameters, and others; return what it glued into its prose."""
+def run_quickly(name: str, folder: Path, **others) -> NotebookNode:
+    """Execute book/NAME.md with its fast parameters, and others."""
     source, result = folder / f"{name}.ipynb", folder / f"{name}.out.ipynb"
     nbformat.write(jupytext.read(BOOK / f"{name}.md"), source)  # papermill reads notebooks only
     options = {"cwd": BOOK, "kernel_name": "python3", "progress_bar": False}
     limits = {"start_timeout": PATIENCE, "iopub_timeout": PATIENCE}
     parameters = FAST.get(name, {}) | others
-    return glued_values(papermill.execute_notebook(source, result, parameters=parameters, **options, **limits))
+    return papermill.execute_notebook(source, result, parameters=parameters, **options, **limits)
 
 
 def glued_values(notebook: NotebookNode) -> Glued:

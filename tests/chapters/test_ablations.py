@@ -6,7 +6,7 @@ import json
 import shutil
 
 import pytest
-from harness import run_quickly
+from harness import glued_values, run_quickly
 
 from unet_paper.experiments import STUDIES, read_studies, study_verdicts
 from unet_paper.experiments.record import results_folder
@@ -54,7 +54,7 @@ def test_rows_of_another_base_and_missing_ones_are_counted_and_the_rest_is_drawn
         shutil.copy(path, tmp_path)
     spoil(tmp_path / "study-dropout.json", "dropout 0", lambda row: row | {"base": "an older one"})
     spoil(tmp_path / "study-augmentation.json", "elastic 0 px", lambda row: {})
-    poorer = run_quickly("ablations", tmp_path, studies_folder=str(tmp_path))
+    poorer = glued_values(run_quickly("ablations", tmp_path, studies_folder=str(tmp_path)))
     assert (poorer["refused"], poorer["done"], poorer["missing"]) == (3, glued["done"] - 6, glued["missing"] + 6)
     assert poorer["effect_dropout_0"] == poorer["effect_elastic_0_px"] == "an unknown amount (not run yet)"
     assert (poorer["verdict_C8"], poorer["verdict_C9"]) == (study_verdicts.OPEN, study_verdicts.OPEN)

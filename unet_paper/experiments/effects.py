@@ -10,13 +10,13 @@ Student (1908), "The probable error of a mean", Biometrika 6, 1-25, doi:10.2307/
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
 
-from unet_paper.experiments.studies import CHANGES, LARGEST, RINGED_BLOCK, SEEDS, Planned
+from unet_paper.experiments.studies import CHANGES, LARGEST, PLAIN_BLOCK, RINGED_BLOCK, SEEDS, Change, Planned
 from unet_paper.experiments.study_rows import Rows
 
 CONFIDENCE = 0.95
@@ -54,6 +54,11 @@ class Effect(NamedTuple):
         return self.seeds > 1 and (self.low > 0 or self.high < 0)
 
     @property
+    def least(self) -> float:
+        """How far the interval stays away from 0: the size that luck leaves; below 0 if it holds 0."""
+        return max(self.low, -self.high)
+
+    @property
     def is_harm(self) -> bool:
         """Whether the change does harm, as far as such an interval can say."""
         return self.excludes_zero and self.difference > 0
@@ -71,12 +76,14 @@ class Effect(NamedTuple):
 
 
 def is_collapsed(row: Mapping) -> bool:
-    """Tell whether a run learned nothing: at its best threshold it is no better than a map of one value."""
+    """Tell whether a run learned nothing: at the best threshold its V_Rand, or SEG, is that of a map of one value."""
     score = row["scores"]["block"]
     return any(score[measure] < level for measure, level in EMPTY.items() if measure in score)
 
 
-def image_errors(row: Mapping, measure: str, test: str = "block") -> dict[int, float]:
+def image_errors(
+    row: Mapping, measure: str, test: str = "block", *, frames: Collection[int] | None = None
+) -> dict[int, float]:
     """Return the error of each image at the threshold at which the mean over images is smallest, by its frame number.
 
     Parameters
@@ -87,9 +94,12 @@ def image_errors(row: Mapping, measure: str, test: str = "block") -> dict[int, f
         ``"warping_error"``, ``"rand_error"``, ``"pixel_error"`` or ``"v_rand_error"`` of EM, ``"seg_error"`` of cells.
     test : str
         Which test set or average.
+    frames : collection of int, optional
+        Only these images, for the threshold too; by default all.
     """
-    curves = np.array(row["scores"][test]["sections"][measure])  # (images, thresholds)
-    shares = image_shares(row, test)
+    kept = [n for n, frame in enumerate(image_shares(row, test)) if frames is None or frame in frames]
+    curves = np.array(row["scores"][test]["sections"][measure])[kept]  # (images, thresholds)
+    shares = {frame: share for frame, share in image_shares(row, test).items() if frames is None or frame in frames}
     at = int(np.argmin(np.average(curves, axis=0, weights=list(shares.values()))))
     return dict(zip(shares, curves[:, at].tolist(), strict=True))
 
@@ -117,11 +127,15 @@ def effect_of(
     test: str = "block",
 ) -> Effect | None:
     """Return the effect of a change over the seeds and images that both sides have; None without any."""
-    sides = [{row["seed"]: image_errors(row, measure, test) for row in rows} for rows in (changed, unchanged)]
-    seeds = sorted(set(sides[0]) & set(sides[1]))
+    seeds = sorted({row["seed"] for row in changed} & {row["seed"] for row in unchanged})
     if not seeds:
         return None
-    frames = sorted(set.intersection(*(set(side[seed]) for side in sides for seed in seeds)))
+    paired = [row for row in (*changed, *unchanged) if row["seed"] in seeds]
+    frames = sorted(set.intersection(*(set(image_shares(row, test)) for row in paired)))
+    sides = [
+        {row["seed"]: image_errors(row, measure, test, frames=frames) for row in rows if row["seed"] in seeds}
+        for rows in (changed, unchanged)
+    ]
     shares = np.array([image_shares(changed[0], test)[frame] for frame in frames])
     with_it, without = (
         np.array([[side[seed][frame] for frame in frames] for seed in seeds]) * shares / shares.mean() for side in sides
@@ -211,22 +225,33 @@ def mistakes(rows: Sequence[Mapping], opposite: str) -> np.ndarray:
 def second_block(studies: Mapping[str, Rows]) -> list[Planned]:
     """Return the runs on the sections 24-29: the changes of the five largest effects, and what they are compared with.
 
+    The largest are those whose interval stays farthest away from 0: the largest means belong to the noisiest changes.
     Empty until every run on the sections 6-11 has its row: before that, nobody knows which effects are the largest.
     Changes with a run that learned nothing are left out: on another block it would learn nothing again. So are
-    optimisers, whose rates belong to them.
+    optimisers, whose rates belong to them, and the base again, which changes nothing.
     """
-    if any(run.fold == 1 for rows in studies.values() for run in rows.missing):
+    if any(run.fold == PLAIN_BLOCK for rows in studies.values() for run in rows.missing):
         return []
-    able = [effect for effect in effects(studies) if not effect.collapsed and not CHANGES[effect.change].tuned]
-    largest = sorted(able, key=lambda effect: -abs(effect.difference))[:LARGEST]
+    able = [effect for effect in effects(studies) if not effect.collapsed and _may_be_repeated(CHANGES[effect.change])]
+    largest = sorted(able, key=lambda effect: -effect.least)[:LARGEST]
     names = dict.fromkeys(name for effect in largest for name in (effect.against, effect.change))
     return [Planned("study-largest", name, RINGED_BLOCK, seed) for name in names for seed in SEEDS]
+
+
+def second_block_missing(studies: Mapping[str, Rows]) -> list[Planned]:
+    """Return the runs of `second_block` that have no row yet."""
+    there = {(row["change"], row["fold"], row["seed"]) for row in studies["study-largest"].usable}
+    return [run for run in second_block(studies) if run[1:] not in there]
 
 
 def averaged(rows: Sequence[Mapping], measure: str = MEASURE) -> dict[str, list[float]]:
     """Return the mean error of each run of the base for each way to average its maps, one value per seed."""
     ways = ["block", *(name for name in rows[0]["scores"] if name not in ("block", "random"))] if rows else []
     return {way: [_mean_error(row, measure, way) for row in rows] for way in ways}
+
+
+def _may_be_repeated(change: Change) -> bool:
+    return bool(change.settings) and not change.tuned
 
 
 def _mean_error(row: Mapping, measure: str, test: str) -> float:

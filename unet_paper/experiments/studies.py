@@ -189,8 +189,8 @@ LEAKAGE = (
 STUDIES = {
     study.name: study
     for study in (
-        # The base was run on an older processor than most changes: what does another one alone do to it?
-        Study("study-base", "How much luck is in one run?", (Change("base", {}, first=0), Change("base again", {}, first=0))),
+        Study("study-base", "How much luck is in one run?", (Change("base", {}, first=0),)),
+        Study("study-processor", "What does another processor alone do?", (Change("base again", {}, first=0),)),
         Study("study-augmentation", "Is elastic deformation the key with few images?", AUGMENTATION),
         Study("study-dropout", "Does dropout act as augmentation?", DROPOUT),
         Study("study-weights", "Do weights teach the gaps between cells?", WEIGHTS),

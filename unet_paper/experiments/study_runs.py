@@ -17,7 +17,7 @@ from unet_paper.analysis.operations import step_flop
 from unet_paper.cells import instances
 from unet_paper.datasets import Dataset
 from unet_paper.datasets.folders import repository
-from unet_paper.experiments.effects import SYMMETRIES, second_block
+from unet_paper.experiments.effects import SYMMETRIES, second_block_missing
 from unet_paper.experiments.plan import Experiment
 from unet_paper.experiments.recipe import BASE, Recipe
 from unet_paper.experiments.record import circumstances, data_hash, run_name
@@ -118,8 +118,7 @@ def study_jobs(
     rates = tuned_rates(found["study-rates"])
     runs = [run for name in names for run in found[name].missing]
     if "study-largest" in names:
-        there = {(row["change"], row["fold"], row["seed"]) for row in found["study-largest"].usable}
-        runs += [run for run in second_block(found) if run[1:] not in there]
+        runs += second_block_missing(found)
     runs = [run for run in runs if (folds is None or run.fold in folds) and (seeds is None or run.seed in seeds)]
     possible = [run for run in runs if CHANGES[run.change].recipe(rates) is not None]
     return [StudyJob(*run, rates) for run in sorted(possible, key=lambda run: CHANGES[run.change].first)]

@@ -136,8 +136,8 @@ def _elastic(found: list[Effect]) -> tuple[str, str]:
     needed = [bool(elastic.is_harm) for elastic, _ in pairs]
     first = [elastic.difference >= rigid.difference for elastic, rigid in pairs]
     reason = (
-        f"Leaving it out does harm beyond its interval with {sum(needed)} of the 3 numbers of sections, and more harm "
-        f"than leaving out rotations and flips with {sum(first)} of them."
+        f"Leaving it out does harm beyond its interval with {sum(needed)} of the 3 numbers of sections, and in the "
+        f"mean more harm than leaving out rotations and flips with {sum(first)} of them."
     )
     key = all(needed[:2]) and all(first[:2])
     return (REPRODUCED if key else PARTLY if any(needed) else NOT), reason
