@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -285,6 +286,18 @@ def test_a_run_leaves_one_row_that_names_its_circumstances_and_no_checkpoint(tin
     assert np.array(made["scores"]["block"]["sections"]["v_rand_error"]).shape == (5, 11)
     assert np.array(made["signals"]["end"]).shape == (23, 3)
     assert not list(tiny.folder.glob("*checkpoint*"))
+
+
+def test_cells_are_read_at_thresholds_up_to_nearly_1():
+    labels = np.zeros((1, 60, 70), np.int32)
+    labels[0, 10:50, 5:34], labels[0, 10:50, 36:65] = 1, 2
+    maps = np.where(labels > 0, 0.97, 0.0).astype(np.float32)
+    maps[0, 10:50, 34:36] = 0.93  # a gap that a network without border weight has hardly learned
+    made = study_runs.cell_row(SimpleNamespace(labels=labels), maps)
+    assert (made["seg"], made["threshold"]) == (1.0, {"seg": 0.95})
+    merged = dict(zip(study_runs.SEG_THRESHOLDS, made["counts"]["merge"], strict=True))
+    assert (merged[0.9], merged[0.95]) == (1, 0)
+    assert len(made["sections"]["seg_error"][0]) == len(made["counts"]["missed"]) == len(study_runs.SEG_THRESHOLDS)
 
 
 def test_a_run_whose_row_another_process_has_added_meanwhile_is_not_done_again(tiny, monkeypatch):

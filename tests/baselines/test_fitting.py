@@ -84,6 +84,15 @@ class TestWindows:
         with pytest.raises(ValueError, match="batch_size is 5; needs an even number"):
             self.windows(batch_size=5)
 
+    def test_images_must_be_as_large_as_the_labels_and_hold_both_classes(self):
+        data, how = sections(), {"window": 31, "batch_size": 4, "seed": 1}
+        with pytest.raises(ValueError, match=r"images has shape \(1, 48, 48\), labels has \(2, 48, 48\)"):
+            BalancedWindows.of(data, data.images[:1], **how)
+        for label, lacking in ((0, "cell"), (1, "membrane")):
+            alone = replace(data, labels=np.full_like(data.labels, label))
+            with pytest.raises(ValueError, match=f"labels hold no pixel of {lacking}; needs both classes"):
+                BalancedWindows.of(alone, data.images, **how)
+
 
 class TestCalibration:
     def test_balanced_training_is_undone(self):
@@ -173,6 +182,30 @@ class TestFit:
         with pytest.raises(ValueError, match="patience is 2, but nothing looks"):
             fit(net, self.draw, CONFIG, Budget(patience=2))
 
+    def test_the_best_weights_stay_across_an_interruption(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("unet_paper.baselines.fitting.CHECKPOINT_EVERY", 0.0)
+        seen, how = [], {"checkpoint": tmp_path / "run"}
+        budget = Budget(steps=50, patience=3, look_every=1e-9)
+
+        def look_and_find(*errors):
+            found = iter(errors)
+
+            def look(net):
+                seen.append(net.score.bias.detach().clone())
+                if (error := next(found)) is None:
+                    raise KeyboardInterrupt
+                return error, 0.5
+
+            return look
+
+        with pytest.raises(KeyboardInterrupt):
+            fit(self.net(), self.draw, CONFIG, budget, look=look_and_find(0.1, None), **how)
+        again = self.net(seed=5)
+        history = fit(again, self.draw, CONFIG, budget, look=look_and_find(0.5, 0.4, 0.3), **how)
+        assert [entry.pixel_error for entry in history.validation] == [0.1, 0.5, 0.4, 0.3]
+        assert torch.equal(again.score.bias, seen[0])
+        assert not torch.equal(again.score.bias, seen[-1])
+
 
 class TestCascade:
     def test_a_disjunction_of_conjunctions_by_hand(self):
@@ -217,11 +250,33 @@ class TestCascade:
             samples=3000,
         )
         assert steps == {"up0": 80, "up1": 80, "down0": 80}
-        found = net.probability(data.images[2])
+        image, cell = data.images[2], data.labels[2] > 0
+        found = net.probability(image)
         assert found.shape == (64, 64)
         assert found.dtype == np.float32
-        error = np.mean((found > 0.5) != (data.labels[2] > 0))
-        assert error < 0.7 * min(np.mean(data.labels[2] > 0), np.mean(data.labels[2] == 0))
+        assert np.mean((found > 0.5) != cell) < 0.7 * min(cell.mean(), 1 - cell.mean())
+        first = net.judge("up0", stages_of.features(image, stages_of.filters(image), [])).reshape(image.shape)
+        squared, of_first = (np.mean((each - cell) ** 2) for each in (found, first))  # what each was trained to lower
+        assert squared < 0.95 * of_first
+
+    @pytest.mark.parametrize(("height", "width"), [(97, 97), (65, 130)])
+    def test_sides_need_not_be_multiples_of_the_pooling(self, height, width):
+        image = np.random.default_rng(0).random((height, width), np.float32)
+        found = Cascade(levels=4, groups=2, spaces=2).probability(image)
+        assert found.shape == (height, width)
+        assert np.isfinite(found).all()
+
+    @pytest.mark.parametrize(("value", "only"), [(True, "cell"), (False, "membrane")])
+    def test_one_class_alone_is_refused(self, value, only):
+        data = sections(1, 32)
+        with pytest.raises(ValueError, match=f"cell holds pixels of {only} alone; needs both classes"):
+            fit_cascade(Cascade(levels=2), data.images, np.full(data.labels.shape, value), CONFIG, Budget(steps=1))
+
+    def test_a_coarse_level_without_cells_is_refused_by_name(self):
+        data = sections(1, 32)
+        stripes = np.broadcast_to(np.arange(32) % 2 > 0, data.labels.shape)  # every block of 2 x 2 holds membrane
+        with pytest.raises(ValueError, match="the sample of up1 holds pixels of membrane alone"):
+            fit_cascade(Cascade(levels=2), data.images, stripes, CONFIG, Budget(steps=1), samples=200)
 
     def test_what_filters_take_is_part_of_the_budget(self, monkeypatch):
         clock, budgets = [0.0], []

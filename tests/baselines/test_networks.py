@@ -68,6 +68,18 @@ class TestFullyConvolutional:
         alone = net(image)
         assert torch.equal(before, alone) == (fused == 0)
 
+    def test_to_reset_is_to_build_anew(self):
+        """What was trained comes back as a fresh network of the same seed, upsampling and all."""
+        fresh, used = (FCN(base_channels=1, head="8s") for _ in range(2))
+        for weight in used.parameters():
+            torch.nn.init.constant_(weight, 0.5)
+        for net in (fresh, used):
+            net.reset_parameters(torch.Generator().manual_seed(3))
+        for name, weight in fresh.state_dict().items():
+            assert torch.equal(weight, used.state_dict()[name]), name
+        assert torch.equal(used.enlarge.weight, bilinear_upsampling(2, 8).weight)
+        assert all(torch.equal(twice.weight, bilinear_upsampling(2, 2).weight) for twice in used.twice)
+
     def test_the_contracting_path_is_as_wide_as_the_u_nets(self):
         unet, fcn = UNet(base_channels=4), FCN(base_channels=4)
         assert [block[0].out_channels for block in fcn.down] == [block[0].out_channels for block in unet.down]

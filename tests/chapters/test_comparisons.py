@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from unet_paper.experiments import RIVALS, results_folder, rival_rows
-from unet_paper.experiments.rivals import SEEDS
+from unet_paper.experiments.rivals import RATE, SEEDS
 
 pytestmark = pytest.mark.book
 
@@ -22,6 +22,8 @@ def test_windows_are_redundant_and_less_so_in_dense_form(glued):
     assert glued["times_single"] > 100 * glued["times_dense"] > 100
     assert glued["times_equal"] > glued["times_dense"]
     assert glued["section_teraflop"] > 10
+    assert glued["redundancy"] == pytest.approx(glued["times_single"] / glued["times_dense"])
+    assert glued["redundancy"] > 100
 
 
 def test_a_small_window_trains_live(glued):
@@ -64,6 +66,21 @@ def test_the_u_net_beats_as_many_windows_as_the_records_say(glued, where, inside
     assert glued[f"{where}_unet_1"] == pytest.approx(unet)
     assert glued[f"{where}_beaten"] == sum(unet < each for each in windows)
     assert glued["windows"] == len(windows)
+
+
+def test_what_the_prose_says_of_single_rivals_is_in_the_records(glued):
+    rows = rival_rows.read_rivals()
+    for measure in ("rand_error", "warping_error"):
+        w31, n3, n4 = (rival_rows.mean_of(rows.of(f"rival-{name}", 1), measure) for name in ("w31", "n3", "n4"))
+        assert glued[f"w31_{measure}"] == w31 < min(n3, n4), "the best of the windows"
+    assert glued["w31_rand_error"] > glued["n4_ours_1"]
+    assert glued["w31_warping_error"] > glued["n4_warped_ours_1"]
+    assert glued["fcn_seed_range"] > abs(glued["fcn_theirs_1"] - glued["fcn_ours_1"]), "no difference beyond luck"
+    for fold in SEEDS:
+        assert glued[f"fcn_ours_{fold}"] < glued[f"hyper_theirs_{fold}"], "the lower rate, the smaller Rand error"
+        assert glued[f"fcn_warped_ours_{fold}"] > glued[f"hyper_warped_theirs_{fold}"]
+    assert (glued["tile_rate"], glued["unet_rate"]) == (RATE, RIVALS["rival-unet-16"].rate)
+    assert (glued["ends_1"], glued["ends_4"]) == ("0 and 29", "0 and 23")
 
 
 def test_no_verdict_without_all_of_its_runs(glued):

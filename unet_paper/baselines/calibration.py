@@ -2,7 +2,8 @@
 
 A network trained on as many windows of membrane as of cell expects membrane everywhere: its output is no probability
 on images where one pixel in five is membrane. On training images one can look up how often a pixel with a given output
-is a cell. A cubic polynomial that never falls is fitted to these frequencies, and applied to every map.
+is a cell. A cubic polynomial that never falls is fitted to these frequencies, and applied to every map. It keeps the
+order of pixels, so it decides what lies above a given threshold, and little about what the best of all can reach.
 
 References
 ----------

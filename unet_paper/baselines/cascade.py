@@ -8,6 +8,9 @@ normal network: a smooth form of "one of these groups of half spaces holds the p
 The features of a pixel: a Gaussian, the gradient's magnitude and both eigenvalues of the Hessian at four scales
 (16 numbers, scikit-image), the grey values at 24 places around it, and at the same places each result it is given.
 
+Departure: the authors give the results of all resolutions to one classifier at the image's own resolution; here the way
+down has one for each resolution. They repeat the whole hierarchy; here it runs once. The filters are ours, too.
+
 References
 ----------
 Seyedhosseini, Sajjadi, Tasdizen (2013), "Image segmentation with cascaded hierarchical models and logistic disjunctive
@@ -120,7 +123,8 @@ class Cascade(nn.Module):
         results: dict[str, np.ndarray] = {}
         for stage, inputs in stages(self.levels):
             small = shrunk(image, level_of(stage))
-            points = features(small, filters(small), [fitted(results[name], small.shape) for name in inputs])
+            found = [fitted(results[name], small.shape, level_of(stage) - level_of(name)) for name in inputs]
+            points = features(small, filters(small), found)
             results[stage] = self.judge(stage, points).reshape(small.shape)
         return results["down0"]
 
@@ -165,11 +169,21 @@ def thin_kept(cell: np.ndarray, level: int) -> np.ndarray:
     return block_reduce(cell, 2**level, np.min, cval=1) if level else cell
 
 
-def fitted(result: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Bring the result of another level to the size of this one: pooled if it is finer, enlarged if it is coarser."""
-    if result.shape[0] > shape[0]:
-        return thin_kept(result, int(np.log2(round(result.shape[0] / shape[0]))))
-    return result if result.shape == shape else resize_image(result[None], shape)[0]
+def fitted(result: np.ndarray, shape: tuple[int, int], finer: int) -> np.ndarray:
+    """Bring the result of another level to the size of this one: pooled if it is finer, enlarged if it is coarser.
+
+    Parameters
+    ----------
+    result : numpy.ndarray
+        (H, W) float32.
+    shape : tuple of int
+        Height and width at this level, px.
+    finer : int
+        By how many levels the result is finer; below 0 if it is coarser.
+    """
+    if finer > 0:
+        return thin_kept(result, finer)
+    return result if finer == 0 else resize_image(result[None], shape)[0]
 
 
 def filters(image: np.ndarray) -> np.ndarray:
@@ -234,8 +248,14 @@ def fit_cascade(
     -------
     dict of str to int
         Steps of each classifier.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, or a classifier would see one class only.
     """
     check_same_shape(cell, images.shape, name="cell", other="images")
+    _check_both_classes(cell, "cell")
     order, results, steps = stages(net.levels), {}, {}
     started = time.process_time()
     small = [[shrunk(image, level) for image in images] for level in range(net.levels)]
@@ -243,7 +263,7 @@ def fit_cascade(
 
     def seen(stage: str, inputs: list[str], n: int, at: np.ndarray | slice = EVERY) -> np.ndarray:
         image = small[level_of(stage)][n]
-        found = [fitted(results[name][n], image.shape) for name in inputs]
+        found = [fitted(results[name][n], image.shape, level_of(stage) - level_of(name)) for name in inputs]
         return features(image, filtered[level_of(stage)][n], found, at)
 
     # To describe pixels, drawn or all, takes time in proportion to an image's pixels and to the features. How long, the
@@ -274,6 +294,12 @@ def _drawn(images: int, pixels: int, samples: int, seed: int) -> np.ndarray:
     return np.stack([draw.choice(pixels, share, replace=False) for _ in range(images)])
 
 
+def _check_both_classes(inside: np.ndarray, name: str) -> None:
+    if inside.all() or not inside.any():
+        only = "cell" if inside.all() else "membrane"
+        raise ValueError(f"{name} holds pixels of {only} alone; needs both classes")
+
+
 def _fit_stage(net: Cascade, stage: str, points, inside, config: TrainConfig, budget: Budget) -> int:
     """Train one classifier on its samples; returns its steps."""
     mean, deviation = points.mean(axis=0), points.std(axis=0) + 1e-6
@@ -282,6 +308,7 @@ def _fit_stage(net: Cascade, stage: str, points, inside, config: TrainConfig, bu
     points = (points - mean) / deviation
     classifier, draw = net.classifiers[stage], np.random.default_rng(config.seed)
     few = draw.choice(len(points), min(4000, len(points)), replace=False)
+    _check_both_classes(inside[few], f"the sample of {stage}")  # membranes, kept when pooled, may leave no cell
     classifier.place(points[few], inside[few], config.seed)
     optimiser = torch.optim.Adam(classifier.parameters(), lr=config.learning_rate)
     wanted = torch.from_numpy(inside).float()

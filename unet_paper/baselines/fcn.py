@@ -41,7 +41,8 @@ class FCN(SameSizeNet):
     -----
     Departure: trained from fresh weights, all levels at once; the authors start from a classifier trained on ImageNet
     and go from 32s to 8s in stages. What was fully connected, 7x7 with 4096 channels, is 3x3 here, as wide as the
-    last level.
+    last level. All upsampling is learned here; theirs is between the levels, and the last one stays bilinear. Their
+    score layers begin at zero (section 4.3), ours with standard deviation sqrt(2/N) as everything else.
     """
 
     def __init__(
@@ -86,6 +87,12 @@ class FCN(SameSizeNet):
             total = twice(total) + score(pooled[level])  # fusion is addition
         return self.enlarge(total)
 
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """Draw all convolutions anew as for the U-Net, and make all upsampling bilinear again."""
+        super().reset_parameters(generator)
+        for layer in (*self.twice, self.enlarge):
+            make_bilinear(layer)
+
 
 def bilinear_upsampling(channels: int, factor: int) -> nn.ConvTranspose2d:
     """Return a learned upsampling that begins as bilinear interpolation of each channel on its own.
@@ -102,10 +109,16 @@ def bilinear_upsampling(channels: int, factor: int) -> nn.ConvTranspose2d:
     layer = nn.ConvTranspose2d(
         channels, channels, kernel_size=2 * factor, stride=factor, padding=factor // 2, bias=False
     )
+    make_bilinear(layer)
+    return layer
+
+
+def make_bilinear(layer: nn.ConvTranspose2d) -> None:
+    """Give an upsampling, see `bilinear_upsampling`, the weights of bilinear interpolation; channels stay apart."""
+    factor = layer.stride[0]
     distance = (torch.arange(2 * factor) - (factor - 0.5)).abs() / factor  # from the centre, in coarse pixels
     hat = 1 - distance
     with torch.no_grad():
         layer.weight.zero_()
-        for channel in range(channels):
+        for channel in range(layer.in_channels):
             layer.weight[channel, channel] = hat[:, None] * hat
-    return layer

@@ -7,6 +7,7 @@ Time is the processor's own: it stands still while other programs have the core.
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -123,7 +124,7 @@ def fit(
     look : callable, optional
         Measures the network on validation images: pixel error and threshold. Needed for patience. Its time counts.
     checkpoint : pathlib.Path, optional
-        Where the state is kept; a run that finds one there goes on with it.
+        Where the state is kept, with patience the best weights too; a run that finds one there goes on with it.
     on_report : callable, optional
         Called with the history now and then.
 
@@ -140,14 +141,15 @@ def fit(
     if budget.patience and look is None:
         raise ValueError(f"patience is {budget.patience}, but nothing looks at validation images; pass look")
     optimiser, history = make_optimiser(net, config), History(config=config, device="cpu")
+    best = copy.deepcopy(net) if budget.patience else None  # holds the weights of the smallest error so far
     if checkpoint is not None and (earlier := newest_checkpoint(checkpoint)) is not None:
         if changed := config.continues(earlier.history.config):
             raise ValueError(
                 f"{checkpoint} is of other settings ({', '.join(changed)}); delete it, or name another file"
             )
-        earlier.put_into(net, optimiser)
+        earlier.put_into(net, optimiser, average=best)
         history = earlier.history
-    best, looked, saved = None, history.seconds, history.seconds
+    looked = saved = history.seconds
     with torch.random.fork_rng([]):
         for step, seconds, share in spend(budget, seconds=history.seconds, steps=len(history.loss)):
             rate = rate_at(config, budget, step, share)
@@ -158,15 +160,16 @@ def fit(
                 on_report(history)
             if checkpoint is not None and seconds - saved >= CHECKPOINT_EVERY:
                 saved = seconds
-                save_checkpoint(checkpoint, net, optimiser, history)
+                save_checkpoint(checkpoint, net, optimiser, history, average=best)  # in an average's place
             if look is not None and seconds - looked >= budget.look_every:
                 looked = seconds
                 history.validation.append(Validation(step + 1, seconds, *look(net.eval())))
-                best = _better(net, history, best)
+                if best is not None and _is_best(history):
+                    best.load_state_dict(net.state_dict())
                 if budget.patience and _tired(history, budget.patience):
                     break
-    if budget.patience and best is not None:
-        net.load_state_dict(best)
+    if best is not None and history.validation:
+        net.load_state_dict(best.state_dict())
     net.eval()
     return history
 
@@ -185,12 +188,10 @@ def _step(net: nn.Module, optimiser, draw: Draw, config: TrainConfig, step: int,
     return float(loss.detach())
 
 
-def _better(net: nn.Module, history: History, best: dict | None) -> dict | None:
-    """Return a copy of the weights if the last look was the best so far, else the best ones there were."""
+def _is_best(history: History) -> bool:
+    """Tell whether no look, of this run or before an interruption, found a smaller error than the last one."""
     errors = [look.pixel_error for look in history.validation]
-    if best is not None and errors[-1] > min(errors):
-        return best
-    return {name: value.detach().clone() for name, value in net.state_dict().items()}
+    return errors[-1] == min(errors)
 
 
 def _tired(history: History, patience: int) -> bool:

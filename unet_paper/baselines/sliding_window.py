@@ -5,6 +5,9 @@ followed by 2x2 max-pooling, and two fully connected layers. N3 sees 65 x 65 px.
 reads, one window per pixel, or densely: all windows at once with dilated kernels, the same scores for a fraction of
 the work.
 
+Departure: the example scripts that its authors gave away with trained nets smooth the calibrated map by medians over
+small discs; here nothing smooths it. Other departures stand in the chapter on the comparison.
+
 References
 ----------
 Ciresan, Giusti, Gambardella, Schmidhuber (2012), "Deep neural networks segment neuronal membranes in electron

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from unet_paper.arrays import check_same_shape
 from unet_paper.baselines.sliding_window import windows_around
 from unet_paper.datasets.dataset import Dataset
 from unet_paper.training.tiles import mixed_seed
@@ -39,11 +40,22 @@ class BalancedWindows:
 
     @classmethod
     def of(cls, dataset: Dataset, images: np.ndarray, *, window: int, batch_size: int, seed: int) -> BalancedWindows:
-        """Return the windows of a data set with labels; `images` (N, H, W) are its images as the network sees them."""
+        """Return the windows of a data set with labels; `images` (N, H, W) are its images as the network sees them.
+
+        Raises
+        ------
+        ValueError
+            If the shapes differ, a batch cannot hold both classes alike, or there is no pixel of one of them.
+        """
+        check_same_shape(images, dataset.labels.shape, name="images", other="labels")
         if batch_size < 2 or batch_size % 2:
             raise ValueError(f"batch_size is {batch_size}; needs an even number, half of it for each class")
         flat = dataset.labels.ravel()
-        return cls(images, (np.flatnonzero(flat == 0), np.flatnonzero(flat > 0)), window, batch_size, seed)
+        pixels = np.flatnonzero(flat == 0), np.flatnonzero(flat > 0)
+        for kind, places in zip(("membrane", "cell"), pixels, strict=True):
+            if not len(places):
+                raise ValueError(f"labels hold no pixel of {kind}; needs both classes, half of each batch is of either")
+        return cls(images, pixels, window, batch_size, seed)
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """Return the windows of step `step`, (B, 1, w, w) float32, and the class of each, (B,) int64.

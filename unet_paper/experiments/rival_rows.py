@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from unet_paper.baselines.cascade import BATCH
+from unet_paper.experiments.plan import EM_BLOCK
 from unet_paper.experiments.record import read_records, run_name
 from unet_paper.experiments.rival_jobs import misfit, planned
 from unet_paper.experiments.rivals import EQUAL_SIZE, KINDS, RATE, RATED, RIVALS, SEEDS
@@ -84,6 +85,8 @@ def read_rivals(folder: Path | None = None) -> RivalRows:
 def read_rates(folder: Path | None = None) -> dict[str, dict[float, float]]:
     """Return the pixel error on the sections 12-17 with each learning rate that was tried, for those in `RATED`.
 
+    One of `RATED` whose rates have no record is not in it.
+
     Parameters
     ----------
     folder : pathlib.Path, optional
@@ -98,6 +101,8 @@ def read_rates(folder: Path | None = None) -> dict[str, dict[float, float]]:
 
 def read_tiles(folder: Path | None = None) -> dict[int, dict]:
     """Return the record of the U-Net of 16 channels for each side of its tiles that was tried on the sections 12-17.
+
+    All of them with the rate `RATE`.
 
     Parameters
     ----------
@@ -144,30 +149,37 @@ def difference_interval(
 
 
 def against_equals(rows: RivalRows, measures: Sequence[str]) -> dict[tuple[str, str], dict[str, str]]:
-    """Return how much each rival differs from the U-Net of its size, seed 0, section by section, as text for a table.
+    """Return how much each rival differs from the U-Net of its size, section by section, as text for a table.
+
+    Each section's value is first averaged over the seeds that both have; then sections are drawn again.
 
     Parameters
     ----------
     rows : RivalRows
-        What was run; a pair of which one is missing on a fold has no line.
+        What was run; a pair without a seed that both have on a fold has no line.
     measures : sequence of str
         Of `unet_paper.experiments.measures.EM_MEASURES`.
 
     Returns
     -------
     dict
-        (title of the rival, such as ``"fold 1"``) -> measure -> rival - U-Net, ``"mean (low to high)"``, as
-        `difference_interval` has them.
+        (title of the rival, such as ``"fold 1"``) -> ``"seeds"``, how many, and measure -> rival - U-Net,
+        ``"mean (low to high)"``, as `difference_interval` has them.
     """
     table = {}
     for (name, unet), fold in ((pair, fold) for pair in EQUAL_SIZE.items() for fold in SEEDS):
-        both = [rows.usable[which, fold, 0] for which in (name, unet) if (which, fold, 0) in rows.usable]
-        if len(both) == 2:
-            theirs, ours = (record["scores"]["none"]["sections"] for record in both)
-            found = {measure: difference_interval(theirs[measure], ours[measure]) for measure in measures}
+        shared = [seed for seed in SEEDS[fold] if all((which, fold, seed) in rows.usable for which in (name, unet))]
+        if shared:
+            theirs, ours = ([rows.usable[which, fold, seed] for seed in shared] for which in (name, unet))
+            found = {m: difference_interval(by_section(theirs, m), by_section(ours, m)) for m in measures}
             text = {measure: _told(*values) for measure, values in found.items()}
-            table[RIVALS[name].title, f"fold {fold}"] = text
+            table[RIVALS[name].title, f"fold {fold}"] = {"seeds": str(len(shared))} | text
     return table
+
+
+def by_section(records: Sequence[Mapping], measure: str) -> np.ndarray:
+    """Return a measure of each held-out section, (sections,), as a mean over records of the same fold."""
+    return np.mean([record["scores"]["none"]["sections"][measure] for record in records], axis=0)
 
 
 def _told(mean: float, low: float, high: float) -> str:
@@ -229,7 +241,10 @@ def _beats(rows: RivalRows, rivals: Sequence[str]) -> Verdict:
         f"{_rand_errors(rows, rival)} (better in {sum(pair)} of {len(pair)})" for rival, pair in better.items()
     )
     runs = len({run for run in wanted if run in rows.usable})
-    return Verdict(verdict, told, f"The U-Net is better in {sum(results)} of {len(results)} pairs.", runs)
+    blocks = " and ".join(f"{EM_BLOCK * fold}-{EM_BLOCK * (fold + 1) - 1}" for fold in SEEDS)
+    condition = f"After {rows.seconds:g} s of one thread each, on the sections {blocks}"
+    reason = f"{condition}, the U-Net is better in {sum(results)} of {len(results)} pairs."
+    return Verdict(verdict, told, reason, runs)
 
 
 def _smaller(rows: RivalRows, rival: str) -> list[bool]:

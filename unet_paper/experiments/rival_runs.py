@@ -194,7 +194,10 @@ def cell_probability(kind: str, net: nn.Module, images: np.ndarray) -> np.ndarra
 
 
 def calibration_of(net: nn.Module, learn: Dataset) -> Calibration:
-    """Fit the authors' polynomial on the first and last training section; its time is not part of the budget."""
+    """Fit the authors' polynomial on the first and last section of the training; its time is not part of the budget.
+
+    The net has learned from both, and may be surer there than on new sections.
+    """
     ends = learn.subset([0, len(learn) - 1])
     return Calibration.fit(cell_probability("windows", net, ends.images), ends.labels > 0)
 

@@ -3,7 +3,7 @@
 Every method gets the same budget of processor time on one thread, the same sections and the same scores; all but the
 cascade, which keeps its authors' squared error, the energy of Eq. 1 with weight 1. Nothing of the comparison decides a
 setting: augmentation and weights are those that the study on the sections 12-17 left for the long runs, and on these
-sections the rate of each method was chosen, in short runs of their own.
+sections the rate of each kind of method was chosen, in short runs of their own; not of each network (see `RATED`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from unet_paper.analysis.operations import count_operations
-from unet_paper.baselines.cascade import Cascade
+from unet_paper.baselines.cascade import BATCH, Cascade
 from unet_paper.baselines.fcn import FCN
 from unet_paper.baselines.hypercolumns import HypercolumnNet
 from unet_paper.baselines.padded import PaddedUNet
@@ -32,9 +32,16 @@ from unet_paper.training.config import TrainConfig
 SECONDS = {"equal": 300.0, "patient": 3600.0, "rates": 100.0}
 SEEDS = {1: (0, 1, 2), 4: (0,)}  # fold -> seeds: 6-11 are annotated plainly, 24-29 with rings
 SIDE = 512  # px, of a section
-RATE = 3e-3  # peak rate of Adam: the best on the sections 12-17 for every kind, of those that were tried
+RATE = 3e-3  # peak rate of Adam: of those tried on the sections 12-17, the best for each network that was tried
 # One recipe for all: no border term and no w_c, as the study on 12-17 chose. Time ends a run, long before `steps`.
 RECIPE = replace(WEIGHTS, name="rival", w0=0.0, balance=False, standardise=False, standardise_each=True, steps=10**6)
+# What a kind does otherwise. Windows are turned and mirrored, all eight ways alike; the cascade draws pixels from
+# sections as they are.
+UNCHANGED = {"rotation": 0.0, "elastic_std": 0.0, "elastic_strain": 0.0, "grey_value": 0.0}
+DIFFERENT: Mapping[str, Mapping[str, object]] = {
+    "windows": UNCHANGED | {"quarter_turns": True, "flips": True},
+    "cascade": UNCHANGED | {"quarter_turns": False, "flips": False, "precision": "float32", "batch_size": BATCH},
+}
 KINDS: Mapping[str, Callable[..., nn.Module]] = {
     "unet": UNet,
     "padded": PaddedUNet,
@@ -60,14 +67,14 @@ class Rival:
     settings : mapping
         What its network is built with.
     tile : int
-        Side of the training tiles in px; of a sliding window, the window.
+        Side of the training tiles in px; of a sliding window, the window; of the cascade, the section.
     batch_size : int
-        Windows in a step; 1 tile for the others.
+        Windows in a step; 1 tile for the others. The cascade's, in pixels, stands in `DIFFERENT`.
     members : tuple of mapping
         Settings of several networks that share the time and whose maps are averaged; empty for one network.
     rate : float
-        Peak rate of Adam: of `rates` the one with the smallest pixel error on the sections 12-17, of this rival or of
-        the one of its kind in `RATED`; without those of `LEAPT`.
+        Peak rate of Adam: of `rates` the one with the smallest pixel error on the sections 12-17, of this rival if its
+        rates were tried, else of one of its kind; without those of `LEAPT`.
     rates : tuple of float
         Those that are tried. An outermost one was added whenever the outermost had been the best.
     """
@@ -99,10 +106,9 @@ class Rival:
 
     def config(self, seed: int, rate: float | None = None) -> TrainConfig:
         """Return how it is trained; `rate` only where one is to be chosen."""
-        precision = "float32" if self.kind == "cascade" else RECIPE.precision
         rate = self.rate if rate is None else rate
-        shape = {"tile": self.tile, "batch_size": self.batch_size}
-        return replace(RECIPE, seed=seed, learning_rate=rate, precision=precision, **shape)
+        settings = {"tile": self.tile, "batch_size": self.batch_size, **DIFFERENT.get(self.kind, {})}
+        return replace(RECIPE, seed=seed, learning_rate=rate, **settings)
 
     @property
     def parameters(self) -> int:
@@ -160,14 +166,15 @@ RIVALS = {
         _unet(4, ", as large as N3"),
     )
 }
-# Rates are chosen with one of each kind, U-Nets with three of different widths.
+# Whose rates are tried: one of each kind, U-Nets of three widths. `rival_rows.read_rates` tells which have been so far.
 RATED = (
     *("rival-unet-16", "rival-unet-5", "rival-unet-12", "rival-n4", "rival-fcn-8s", "rival-hypercolumns"),
     *("rival-cascade", "rival-padded"),
 )
 # In a run of the whole budget, the loss leapt to more than it had been and stayed there: the next lower rate is taken.
 LEAPT = {"rival-unet-16": RATE}
-# A U-Net is told more pixels in the same time by larger tiles: sides in px, tried with `RATE` beside its own.
+# A U-Net is told more pixels in the same time by larger tiles: sides in px, tried beside its own; all of them with
+# `RATE`, not with the rate that this U-Net has now.
 LARGER_TILES = {"rival-unet-16": (444, 572)}
 # Each rival and the U-Net that has about as many parameters, within 25 %.
 EQUAL_SIZE = {

@@ -13,7 +13,6 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.swa_utils import AveragedModel
 
 from unet_paper.files import TensorFileError, read_tensors, write_tensors
 from unet_paper.messages import short
@@ -53,7 +52,7 @@ def save_checkpoint(
     optimiser: Optimizer,
     history: History,
     *,
-    average: AveragedModel | None = None,
+    average: nn.Module | None = None,
     data: dict[str, str] | None = None,
 ) -> None:
     """Write network, optimiser and history to `path`, keeping the checkpoint that was there as `previous(path)`.
@@ -106,7 +105,7 @@ class Checkpoint:
                 f"{self.path} belongs to another network ({short(differ, limit=300)}); build that one"
             )
 
-    def put_into(self, net: nn.Module, optimiser: Optimizer, *, average: AveragedModel | None = None) -> None:
+    def put_into(self, net: nn.Module, optimiser: Optimizer, *, average: nn.Module | None = None) -> None:
         """Give network, optimiser and average the numbers of the file: all of them, or none.
 
         Raises
@@ -177,7 +176,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise CheckpointError(str(error)) from error
 
 
-def _as_tensors(net: nn.Module, optimiser: Optimizer, average: AveragedModel | None) -> dict[str, Tensor]:
+def _as_tensors(net: nn.Module, optimiser: Optimizer, average: nn.Module | None) -> dict[str, Tensor]:
     tensors = {f"net.{name}": value for name, value in net.state_dict().items()}
     if average is not None:
         tensors |= {f"average.{name}": value for name, value in average.state_dict().items()}
