@@ -8,7 +8,7 @@ import shutil
 import pytest
 from harness import glued_values, run_quickly
 
-from unet_paper.experiments import STUDIES, read_studies, study_verdicts
+from unet_paper.experiments import STUDIES, effects, read_studies, study_verdicts
 from unet_paper.experiments.record import results_folder
 from unet_paper.experiments.studies import planned
 
@@ -32,6 +32,15 @@ def test_the_verdicts_are_those_of_the_rows(glued):
     found = study_verdicts.verdicts(read_studies())
     assert {claim: glued[f"verdict_{claim}"] for claim in found} == {c: v.verdict for c, v in found.items()}
     assert all(found[claim].missing for claim in str(glued["open"]).split(", ") if claim in found)
+
+
+def test_the_border_term_helps_cells_that_touch_beyond_luck_in_one_direction():  # as the prose has it
+    found = [
+        effects.effects(read_studies(), "seg_error", fold=fold, names=["DIC, w0 10"], test=effects.SYMMETRIES)[0]
+        for fold in (0, 1)
+    ]
+    assert all(effect.difference < -0.1 for effect in found)
+    assert [effect.is_gain for effect in found] == [False, True]
 
 
 def test_two_networks_trained_live(glued):

@@ -126,7 +126,7 @@ def _weights(found: list[Effect]) -> tuple[str, str]:
     sections, *cells = found
     gains = sum(effect.is_gain for effect in cells)
     helps = "helps" if sections.is_gain else "does harm" if sections.is_harm else "is not shown to help"
-    reason = f"The border term {helps} on EM sections, and helps in {gains} of 2 directions on cells that touch."
+    reason = f"The border term {helps} on EM sections; it is shown to help touching cells in {gains} of 2 directions."
     return (NOT if not sections.is_gain + gains else REPRODUCED if sections.is_gain and gains == 2 else PARTLY), reason
 
 
