@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 RUN := $(VENV)/bin/python
 # Two test workers that share the executions of chapters (tests/workers.py); WORKERS= for one
 WORKERS ?= -n 2 -p tests.workers --no-loadscope-reorder
-# Tests of chapters of a line or two, which read no data, and nbval's comparison: once is enough
+# Tests of chapters of a line or two, which read no data: once is enough. So it is for nbval (below, by its marker).
 ANY_DATA := --ignore tests/chapters/test_strict_build.py --ignore tests/chapters/test_execution.py --ignore tests/chapters/test_interactive.py
 
 .PHONY: help book pdf test notebooks lab lint bench mutate gpu lock clean

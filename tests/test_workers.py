@@ -13,7 +13,8 @@ def test_tests_of_one_chapter_stay_together_and_apart_from_another():
 
 
 def test_what_looks_at_the_quick_run_of_a_chapter_goes_with_its_tests():
-    elsewhere = "tests/chapters/test_notebooks.py::test_outputs_of_the_quick_run[training]"
+    compared = "test_printed_numbers_are_those_of_the_quick_run_on_any_data[training]"
+    elsewhere = f"tests/chapters/test_notebooks.py::{compared}"
     assert execution_of(f"{CHAPTER}::test_a") == execution_of(elsewhere)
 
 

@@ -88,6 +88,13 @@ def test_printed_numbers_are_those_of_the_quick_run_on_any_data(name, execute_ch
     assert printed(execute_chapter(name)) == printed(notebook_of(name))
 
 
+def test_a_tampered_number_is_printed_otherwise():
+    notebook = notebook_of(TAMPERED)
+    output = next(output for cell in checked_cells(notebook) for output in cell.outputs if output.get("text"))
+    output.text = output.text + "0"
+    assert printed(notebook) != printed(notebook_of(TAMPERED))
+
+
 @pytest.mark.nbval
 @pytest.mark.parametrize("name", chapters())
 def test_outputs_are_those_of_a_fresh_run(name, tmp_path):
