@@ -107,15 +107,16 @@ def plot_mistakes(curves: Mapping[str, Mapping[str, np.ndarray]], *, across: Map
     across : mapping of str to str
         Title of a panel, in their order -> what the opposite mistake is called there. A panel without curves says so.
     """
-    figure, axes = plt.subplots(1, len(across), figsize=(TEXT_WIDTH, 3.0), squeeze=False)
+    figure, axes = plt.subplots(1, len(across), figsize=(TEXT_WIDTH, 3.8), squeeze=False)
     for panel, (title, opposite) in zip(axes[0], across.items(), strict=True):
         of = curves.get(title, {})
         for (name, points), colour in zip(of.items(), ORDER, strict=False):
             panel.plot(points[1], points[0], "o-", color=COLOURS[colour], markersize=3, label=name)
         panel.set(xlabel=opposite, ylabel="mergers", title=title)
         if of:
-            panel.set(xscale="symlog", yscale="symlog")
-            panel.legend(fontsize=9)
+            panel.set_xscale("symlog", linthresh=10)  # counts from 0 to thousands
+            panel.set_yscale("symlog", linthresh=10)
+            panel.legend(fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.25))
         _say_if_empty(panel, of)
     return figure
 
