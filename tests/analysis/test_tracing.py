@@ -96,7 +96,8 @@ def test_output_sees_188_px_in_a_quarter_of_the_columns_and_204_in_the_others(pa
 
 
 def test_influence_ends_exactly_at_the_window():
-    net = UNet(base_channels=4).eval()
+    net = UNet(base_channels=8).eval()  # with 4 channels, a few draws leave a level with no positive map
+    net.reset_parameters(torch.Generator().manual_seed(0))
     image = torch.rand(1, 1, 236, 236, generator=torch.Generator().manual_seed(0))
     moved = influence(net, image)  # (236, 236)
     windows = trace(net, 236)[-1].windows
