@@ -61,6 +61,29 @@ def check_same_shape(array: np.ndarray, shape: tuple[int, ...], *, name: str, ot
         raise ValueError(f"{name} has shape {array.shape}, {other} has {shape}; both must be the same")
 
 
+def check_both_classes(labels: np.ndarray, *, name: str, parts: str = "images") -> None:
+    """Refuse an annotation of nothing but background, or nothing but cell: there is nothing to tell apart.
+
+    Parameters
+    ----------
+    labels : numpy.ndarray
+        (N, ...): 0 background, above 0 cells, below 0 ignored; or booleans, True in a cell.
+    name, parts : str
+        What it is called in the message, and what its N parts are.
+
+    Raises
+    ------
+    ValueError
+        If no pixel is cell, or none background.
+    """
+    for here, members in {"cell (label above 0)": labels > 0, "background (label 0)": labels == 0}.items():
+        if not members.any():
+            raise ValueError(
+                f"{name} has no pixel of {here} in any of its {len(labels)} {parts}; check the labels: "
+                "0 is background, 1..n are cells"
+            )
+
+
 def check_labels(labels, *, name: str = "labels", ranks: tuple[int, ...] = (2,)) -> np.ndarray:
     """Return `labels` as int32, or refuse what cannot be a label image.
 

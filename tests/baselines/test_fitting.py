@@ -88,9 +88,9 @@ class TestWindows:
         data, how = sections(), {"window": 31, "batch_size": 4, "seed": 1}
         with pytest.raises(ValueError, match=r"images has shape \(1, 48, 48\), labels has \(2, 48, 48\)"):
             BalancedWindows.of(data, data.images[:1], **how)
-        for label, lacking in ((0, "cell"), (1, "membrane")):
+        for label, lacking in ((0, "cell"), (1, "background")):
             alone = replace(data, labels=np.full_like(data.labels, label))
-            with pytest.raises(ValueError, match=f"labels hold no pixel of {lacking}; needs both classes"):
+            with pytest.raises(ValueError, match=f"has no pixel of {lacking}"):
                 BalancedWindows.of(alone, data.images, **how)
 
 
@@ -266,16 +266,16 @@ class TestCascade:
         assert found.shape == (height, width)
         assert np.isfinite(found).all()
 
-    @pytest.mark.parametrize(("value", "only"), [(True, "cell"), (False, "membrane")])
-    def test_one_class_alone_is_refused(self, value, only):
+    @pytest.mark.parametrize(("value", "lacking"), [(True, "background"), (False, "cell")])
+    def test_one_class_alone_is_refused(self, value, lacking):
         data = sections(1, 32)
-        with pytest.raises(ValueError, match=f"cell holds pixels of {only} alone; needs both classes"):
+        with pytest.raises(ValueError, match=f"the annotation has no pixel of {lacking}"):
             fit_cascade(Cascade(levels=2), data.images, np.full(data.labels.shape, value), CONFIG, Budget(steps=1))
 
     def test_a_coarse_level_without_cells_is_refused_by_name(self):
         data = sections(1, 32)
         stripes = np.broadcast_to(np.arange(32) % 2 > 0, data.labels.shape)  # every block of 2 x 2 holds membrane
-        with pytest.raises(ValueError, match="the sample of up1 holds pixels of membrane alone"):
+        with pytest.raises(ValueError, match="the sample of up1 has no pixel of cell"):
             fit_cascade(Cascade(levels=2), data.images, stripes, CONFIG, Budget(steps=1), samples=200)
 
     def test_what_filters_take_is_part_of_the_budget(self, monkeypatch):

@@ -78,9 +78,11 @@ def test_fast_parameters_are_parameters_of_the_chapter(name):
 
 def printed(notebook: nbformat.NotebookNode) -> list[str]:
     """Return the text of each cell whose output is compared, streams and values alike."""
-    outputs = [[output.get("text") or output.get("data", {}).get("text/plain", "") for output in cell.outputs]
-               for cell in checked_cells(notebook)]  # fmt: skip
-    return ["".join(texts) for texts in outputs]
+    return ["".join(map(text_of, cell.outputs)) for cell in checked_cells(notebook)]
+
+
+def text_of(output: nbformat.NotebookNode) -> str:
+    return output.get("text") or output.get("data", {}).get("text/plain", "")
 
 
 @pytest.mark.parametrize("name", chapters())

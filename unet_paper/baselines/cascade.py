@@ -28,7 +28,7 @@ from skimage.feature import multiscale_basic_features
 from skimage.measure import block_reduce
 from torch import Tensor, nn
 
-from unet_paper.arrays import check_same_shape
+from unet_paper.arrays import check_both_classes, check_same_shape
 from unet_paper.baselines.fitting import Budget, rate_at, spend
 from unet_paper.overlap_tile import mirror_crop
 from unet_paper.resizing import resize_image
@@ -255,7 +255,7 @@ def fit_cascade(
         If the shapes differ, or a classifier would see one class only.
     """
     check_same_shape(cell, images.shape, name="cell", other="images")
-    _check_both_classes(cell, "cell")
+    check_both_classes(cell, name="the annotation")
     order, results, steps = stages(net.levels), {}, {}
     started = time.process_time()
     small = [[shrunk(image, level) for image in images] for level in range(net.levels)]
@@ -294,12 +294,6 @@ def _drawn(images: int, pixels: int, samples: int, seed: int) -> np.ndarray:
     return np.stack([draw.choice(pixels, share, replace=False) for _ in range(images)])
 
 
-def _check_both_classes(inside: np.ndarray, name: str) -> None:
-    if inside.all() or not inside.any():
-        only = "cell" if inside.all() else "membrane"
-        raise ValueError(f"{name} holds pixels of {only} alone; needs both classes")
-
-
 def _fit_stage(net: Cascade, stage: str, points, inside, config: TrainConfig, budget: Budget) -> int:
     """Train one classifier on its samples; returns its steps."""
     mean, deviation = points.mean(axis=0), points.std(axis=0) + 1e-6
@@ -308,7 +302,7 @@ def _fit_stage(net: Cascade, stage: str, points, inside, config: TrainConfig, bu
     points = (points - mean) / deviation
     classifier, draw = net.classifiers[stage], np.random.default_rng(config.seed)
     few = draw.choice(len(points), min(4000, len(points)), replace=False)
-    _check_both_classes(inside[few], f"the sample of {stage}")  # membranes, kept when pooled, may leave no cell
+    check_both_classes(inside[few], name=f"the sample of {stage}", parts="pixels")  # pooling may leave no cell
     classifier.place(points[few], inside[few], config.seed)
     optimiser = torch.optim.Adam(classifier.parameters(), lr=config.learning_rate)
     wanted = torch.from_numpy(inside).float()

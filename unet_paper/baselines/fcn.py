@@ -114,7 +114,10 @@ def bilinear_upsampling(channels: int, factor: int) -> nn.ConvTranspose2d:
 
 
 def make_bilinear(layer: nn.ConvTranspose2d) -> None:
-    """Give an upsampling, see `bilinear_upsampling`, the weights of bilinear interpolation; channels stay apart."""
+    """Give an upsampling, as of `bilinear_upsampling`, the weights (C, C, 2f, 2f) of bilinear interpolation by f.
+
+    Channels stay apart: weights between different ones are 0.
+    """
     factor = layer.stride[0]
     distance = (torch.arange(2 * factor) - (factor - 0.5)).abs() / factor  # from the centre, in coarse pixels
     hat = 1 - distance

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unet_paper.arrays import check_same_shape
+from unet_paper.arrays import check_both_classes, check_same_shape
 from unet_paper.baselines.sliding_window import windows_around
 from unet_paper.datasets.dataset import Dataset
 from unet_paper.training.tiles import mixed_seed
@@ -50,12 +50,9 @@ class BalancedWindows:
         check_same_shape(images, dataset.labels.shape, name="images", other="labels")
         if batch_size < 2 or batch_size % 2:
             raise ValueError(f"batch_size is {batch_size}; needs an even number, half of it for each class")
+        check_both_classes(dataset.labels, name=f"data set {dataset.name!r}")
         flat = dataset.labels.ravel()
-        pixels = np.flatnonzero(flat == 0), np.flatnonzero(flat > 0)
-        for kind, places in zip(("membrane", "cell"), pixels, strict=True):
-            if not len(places):
-                raise ValueError(f"labels hold no pixel of {kind}; needs both classes, half of each batch is of either")
-        return cls(images, pixels, window, batch_size, seed)
+        return cls(images, (np.flatnonzero(flat == 0), np.flatnonzero(flat > 0)), window, batch_size, seed)
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """Return the windows of step `step`, (B, 1, w, w) float32, and the class of each, (B,) int64.

@@ -1,7 +1,8 @@
 """From the rows of the studies to effects with intervals.
 
 An effect is the error with a change minus the error without it, of the same seed and on the same images: above 0, the
-change does harm. Runs of one seed share their first weights, their tiles and their sections, so each makes a pair.
+change does harm. Runs of one seed share what the change leaves alike of first weights, tiles and sections, so they
+make a pair.
 
 References
 ----------
@@ -16,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from unet_paper.experiments.studies import CHANGES, LARGEST, PLAIN_BLOCK, RINGED_BLOCK, SEEDS, Change, Planned
+from unet_paper.experiments.studies import CHANGES, LARGEST, PLAIN_BLOCK, RINGED_BLOCK, SEEDS, Planned
 from unet_paper.experiments.study_rows import Rows
 
 CONFIDENCE = 0.95
@@ -97,9 +98,10 @@ def image_errors(
     frames : collection of int, optional
         Only these images, for the threshold too; by default all.
     """
-    kept = [n for n, frame in enumerate(image_shares(row, test)) if frames is None or frame in frames]
+    shares = image_shares(row, test)
+    kept = [frames is None or frame in frames for frame in shares]
     curves = np.array(row["scores"][test]["sections"][measure])[kept]  # (images, thresholds)
-    shares = {frame: share for frame, share in image_shares(row, test).items() if frames is None or frame in frames}
+    shares = {frame: share for frame, share in shares.items() if frames is None or frame in frames}
     at = int(np.argmin(np.average(curves, axis=0, weights=list(shares.values()))))
     return dict(zip(shares, curves[:, at].tolist(), strict=True))
 
@@ -232,14 +234,21 @@ def second_block(studies: Mapping[str, Rows]) -> list[Planned]:
     """
     if any(run.fold == PLAIN_BLOCK for rows in studies.values() for run in rows.missing):
         return []
-    able = [effect for effect in effects(studies) if not effect.collapsed and _may_be_repeated(CHANGES[effect.change])]
+    repeatable = {change.name for change in CHANGES.values() if change.settings and not change.tuned}
+    able = [effect for effect in effects(studies) if effect.change in repeatable and not effect.collapsed]
     largest = sorted(able, key=lambda effect: -effect.least)[:LARGEST]
     names = dict.fromkeys(name for effect in largest for name in (effect.against, effect.change))
     return [Planned("study-largest", name, RINGED_BLOCK, seed) for name in names for seed in SEEDS]
 
 
 def second_block_missing(studies: Mapping[str, Rows]) -> list[Planned]:
-    """Return the runs of `second_block` that have no row yet."""
+    """Return the runs of `second_block` that have no row yet.
+
+    Parameters
+    ----------
+    studies : mapping of str to Rows
+        Of all studies, from `read_studies`.
+    """
     there = {(row["change"], row["fold"], row["seed"]) for row in studies["study-largest"].usable}
     return [run for run in second_block(studies) if run[1:] not in there]
 
@@ -248,10 +257,6 @@ def averaged(rows: Sequence[Mapping], measure: str = MEASURE) -> dict[str, list[
     """Return the mean error of each run of the base for each way to average its maps, one value per seed."""
     ways = ["block", *(name for name in rows[0]["scores"] if name not in ("block", "random"))] if rows else []
     return {way: [_mean_error(row, measure, way) for row in rows] for way in ways}
-
-
-def _may_be_repeated(change: Change) -> bool:
-    return bool(change.settings) and not change.tuned
 
 
 def _mean_error(row: Mapping, measure: str, test: str) -> float:

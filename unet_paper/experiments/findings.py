@@ -80,11 +80,20 @@ class Evidence:
         return self.records.get(experiment, [])
 
 
-def learned(finding: Finding) -> Finding:
-    """Return a finding about learning as few runs allow it: "reproduced" needs `ENOUGH_RUNS`, less is "partly"."""
-    if finding.verdict != REPRODUCED or finding.runs >= ENOUGH_RUNS:
+def learned(finding: Finding, *, runs: int | None = None) -> Finding:
+    """Return a finding about learning as few runs allow it: "reproduced" needs `ENOUGH_RUNS`, less is "partly".
+
+    Parameters
+    ----------
+    finding : Finding
+        As its rule found it.
+    runs : int, optional
+        Runs that count, if not all of the finding: of several tasks, those of the one with the fewest.
+    """
+    runs = finding.runs if runs is None else runs
+    if finding.verdict != REPRODUCED or runs >= ENOUGH_RUNS:
         return finding
-    few = f" Only {runs_as_text(finding.runs)}: {ENOUGH_RUNS} are needed to call it reproduced."
+    few = f" Only {runs_as_text(runs)}: {ENOUGH_RUNS} are needed to call it reproduced."
     return replace(finding, verdict=PARTLY, reason=finding.reason + few)
 
 

@@ -141,7 +141,7 @@ SHAPE = (
     # as many operations as a tile of 316 px without padding
     Change("padded", {"network": "padded", "tile": 208, **_STRAIN}, first=4),
     Change("16 channels", {"base_channels": 16}, first=6),
-    # the rate that was chosen for 32 channels on the sections 12-17 (`em-wide-rate-*`): with the base's, its loss leaps
+    # the rate chosen for 32 channels on the sections 12-17 (`em-wide-rate-*`): with the base's, `em-best` leapt
     Change("32 channels, rate 0.0005", {"base_channels": 32, "learning_rate": 5e-4}, first=9),
 )
 INIT = (Change("sqrt(1/N)", {"rule": "sqrt(1/N)"}, first=1), Change("PyTorch", {"rule": "PyTorch"}, first=1))

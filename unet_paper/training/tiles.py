@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unet_paper.arrays import IGNORE, check_array, check_images, check_labels, check_same_shape
+from unet_paper.arrays import IGNORE, check_array, check_both_classes, check_images, check_labels, check_same_shape
 from unet_paper.augmentation import Augmentation, elastic_std_of
 from unet_paper.cells import connected_cells
 from unet_paper.datasets.dataset import Dataset
@@ -89,7 +89,7 @@ def prepare_tiles(
         If the data set has no labels, none but one class, or shapes that differ.
     """
     images, labels = check_pair(dataset)
-    _refuse_one_class(dataset.name, labels)
+    check_both_classes(labels, name=f"data set {dataset.name!r}")
     mean, deviation = input_scales(images, config)
     objects = separated_objects(labels)
     targets = np.stack([np.where(section > 0, 1, section) for section in objects])  # class 1: cell
@@ -249,16 +249,6 @@ def _check_weights(weights, labels: np.ndarray) -> np.ndarray:
     if weights.min() < 0:
         raise ValueError(f"weights hold {weights.min()}; a loss weight is 0 (ignored) or more")
     return np.where(labels == IGNORE, 0, weights).astype(np.float32)
-
-
-def _refuse_one_class(name: str, labels: np.ndarray) -> None:
-    """Refuse an annotation of nothing but background, or nothing but cell: there is nothing to tell apart."""
-    for here, members in {"cell (label above 0)": labels > 0, "background (label 0)": labels == 0}.items():
-        if not members.any():
-            raise ValueError(
-                f"data set {name!r} has no pixel of {here} in any of its {len(labels)} images; check the labels: "
-                "0 is background, 1..n are cells"
-            )
 
 
 def _sha256(array: np.ndarray) -> str:
