@@ -11,8 +11,8 @@ import pytest
 from unet_paper.baselines.cascade import BATCH
 from unet_paper.cli import main
 from unet_paper.datasets import synthetic_em
-from unet_paper.experiments import RIVALS, results_folder, rival_rows, rival_runs, rivals
-from unet_paper.experiments.record import run_name
+from unet_paper.experiments import RIVALS, results_folder, rival_rows, rival_runs, rival_verdicts, rivals
+from unet_paper.experiments.record import processor_of, run_name
 from unet_paper.experiments.rival_jobs import RivalJob, finished, misfit, planned, rival_jobs
 from unet_paper.experiments.rival_runs import error_by_distance, run_rival
 from unet_paper.experiments.rivals import EQUAL_SIZE, LEAPT, RATED, SEEDS, tile_for
@@ -37,7 +37,7 @@ def test_who_meets_no_u_net_of_its_size_decides_no_verdict():
     for name in alone:
         assert all(abs(ours / RIVALS[name].parameters - 1) > 0.25 for ours in unets.values())
     lacking = replace(complete(0.1, 0.2), missing={(name, 1, 0): "not run" for name in alone})
-    assert not any(found.missing for found in rival_rows.rival_verdicts(lacking).values())
+    assert not any(found.missing for found in rival_verdicts.verdicts(lacking).values())
 
 
 def test_tiles_of_training_and_prediction_are_legal():
@@ -186,6 +186,21 @@ def test_rows_that_do_not_fit_are_named_with_the_reason(small):
     assert sum(line.count(",") - 1 for line in rows.gaps) >= len(rows.missing)
 
 
+def test_equal_time_counts_on_one_kind_of_processor_alone(small):
+    made = run_rival(SMALL[0], 1, 0, small, seconds=0.1)
+    here = rival_rows.read_rivals(small.folder).processor
+    assert here == processor_of(made)
+    for seed in (1, 2):
+        other = {"seed": seed, "config": made["config"] | {"seed": seed}}
+        elsewhere = {"matrix_units": "some other units"} if seed == 2 else {}
+        write_json(small.folder / f"rival-unet-5-fold1-seed{seed}.json", made | other | elsewhere)
+    rows = rival_rows.read_rivals(small.folder)
+    assert rows.missing["rival-unet-5", 1, 2] == f"trained on {made['device']}, some other units, the others on {here}"
+    assert (len(rows.of("rival-unet-5", 1)), rows.processor) == (2, here)
+    jobs = rival_jobs(["rival-unet-5"], small.folder, folds=[1], seconds=0.1)
+    assert [job.seed for job in jobs] == [2], "it is run again"
+
+
 def complete(ours: float, theirs: float) -> rival_rows.RivalRows:
     def record(error: float) -> dict:
         return {"scores": {"none": {"warping_error": error, "rand_error": error}}}
@@ -197,12 +212,12 @@ def complete(ours: float, theirs: float) -> rival_rows.RivalRows:
 
 
 def test_verdicts_follow_from_complete_rows_alone():
-    better, worse = (rival_rows.rival_verdicts(complete(*errors)) for errors in ((0.1, 0.2), (0.2, 0.1)))
+    better, worse = (rival_verdicts.verdicts(complete(*errors)) for errors in ((0.1, 0.2), (0.2, 0.1)))
     assert {name: found.verdict for name, found in better.items()} == {"C4": "reproduced", "C11": "reproduced"}
     assert {found.verdict for found in worse.values()} == {"not reproduced"}
     full = complete(0.1, 0.2)
     lacking = replace(full, missing={("rival-n4", 4, 0): "not run"})
-    found = rival_rows.rival_verdicts(lacking)["C11"]
+    found = rival_verdicts.verdicts(lacking)["C11"]
     assert (found.verdict, found.missing) == ("not examined", ("rival-n4-fold4",))
     condition = "After 1200 s of one thread each, on the sections 6-11 and 24-29, the U-Net is better in 4 of 4 pairs."
     assert better["C11"].reason == condition

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from unet_paper.experiments import RIVALS, results_folder, rival_rows
+from unet_paper.experiments import RIVALS, results_folder, rival_rows, rival_verdicts
 from unet_paper.experiments.rivals import RATE, SEEDS
 
 pytestmark = pytest.mark.book
@@ -84,7 +84,7 @@ def test_what_the_prose_says_of_single_rivals_is_in_the_records(glued):
 
 
 def test_no_verdict_without_all_of_its_runs(glued):
-    for claim, found in rival_rows.rival_verdicts(rival_rows.read_rivals()).items():
+    for claim, found in rival_verdicts.verdicts(rival_rows.read_rivals()).items():
         assert glued[f"verdict_{claim}"] == found.verdict
         assert glued[f"missing_{claim}"] == len(found.missing)
         assert (found.verdict == "not examined") == bool(found.missing)

@@ -11,6 +11,7 @@ from . import record as record
 from . import rival_jobs as rival_jobs
 from . import rival_rows as rival_rows
 from . import rival_runs as rival_runs
+from . import rival_verdicts as rival_verdicts
 from . import rivals as rivals
 from . import run as run
 from . import runner as runner

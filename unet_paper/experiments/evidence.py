@@ -18,13 +18,14 @@ from unet_paper.analysis.tracing import convolutions, trace
 from unet_paper.baselines.padded import relative_difference
 from unet_paper.baselines.sliding_window import SlidingWindowNet, windows_around
 from unet_paper.datasets import Dataset, em_sections
+from unet_paper.experiments import rival_verdicts, study_verdicts
 from unet_paper.experiments.claims import AWAITED, NEAR_ONE
 from unet_paper.experiments.findings import RECORDED, Evidence, Finding
 from unet_paper.experiments.plan import EXPERIMENTS
 from unet_paper.experiments.record import read_benchmark, read_records
-from unet_paper.experiments.rival_rows import read_rivals, rival_verdicts
+from unet_paper.experiments.rival_rows import read_rivals
 from unet_paper.experiments.study_rows import read_studies
-from unet_paper.experiments.study_verdicts import Verdict, verdicts
+from unet_paper.experiments.study_verdicts import Verdict
 from unet_paper.model import UNet
 from unet_paper.overlap_tile import evaluating, mirror_crop, predict_scores, tile_grid
 from unet_paper.training.config import PAPER
@@ -169,7 +170,7 @@ def recorded(folder: Path | None = None) -> dict[str, list[dict]]:
 
 def studied(folder: Path | None = None) -> dict[str, Finding]:
     """Return what ablations say of the claims C6 to C9, and the comparison with other methods of C4 and C11."""
-    found = verdicts(read_studies(folder)) | rival_verdicts(read_rivals(folder))
+    found = study_verdicts.verdicts(read_studies(folder)) | rival_verdicts.verdicts(read_rivals(folder))
     return {
         name: Finding(
             said.verdict,

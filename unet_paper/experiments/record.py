@@ -7,7 +7,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -170,6 +170,17 @@ def matrix_units() -> str | None:
     cpuinfo = Path("/proc/cpuinfo")
     found = cpuinfo.read_text() if cpuinfo.is_file() else ""
     return next((unit for unit in UNITS if unit in found), None)
+
+
+def processor_of(record: Mapping) -> str:
+    """Return on what kind of processor something was computed, as text: its instruction set and its `UNITS`.
+
+    Parameters
+    ----------
+    record : mapping
+        With ``"device"`` and, if it knows them, ``"matrix_units"``, as from `circumstances`.
+    """
+    return f"{record['device']}, {record.get('matrix_units') or 'no units for 16-bit numbers known'}"
 
 
 def data_hash(dataset: Dataset) -> str:

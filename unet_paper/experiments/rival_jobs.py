@@ -6,8 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import torch
+
 from unet_paper.experiments.plan import Experiment
-from unet_paper.experiments.record import read_records, record_path, run_name
+from unet_paper.experiments.record import (
+    device_name,
+    matrix_units,
+    processor_of,
+    read_records,
+    record_path,
+    run_name,
+)
 from unet_paper.experiments.rival_runs import run_rival
 from unet_paper.experiments.rivals import LARGER_TILES, RATE, RATED, RECIPE, RIVALS, SECONDS, SEEDS, Rival
 from unet_paper.experiments.runner import Place
@@ -76,10 +85,15 @@ class RivalJob:
         run_rival(self.method, self.fold, self.seed, place, report=report, **how)
 
     def is_recorded(self, folder: Path | None) -> bool:
-        """Tell whether the run, of this budget and recipe, has a record in a folder; None stands for `data/results`."""
+        """Tell whether the run, of this budget and recipe, has a record in a folder; None stands for `data/results`.
+
+        Of equal time, one of another kind of processor does not count: there the same time is another race.
+        """
+        here = processor_of({"device": device_name(torch.device("cpu")), "matrix_units": matrix_units()})
         return any(
             (record["fold"], record["budget"]["seconds"]) == (self.fold, self.seconds)
             and not misfit(record, self.method, self.rate)
+            and (self.way != "equal" or processor_of(record) == here)
             for record in read_records(self.label, folder, seed=self.seed)
         )
 

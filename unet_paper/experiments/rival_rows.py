@@ -1,23 +1,23 @@
-"""The records of the comparison as rows of one table, what is missing, and what follows for claims C4 and C11."""
+"""The records of the comparison as rows of one table, and what is missing."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
 
 from unet_paper.baselines.cascade import BATCH
-from unet_paper.experiments.plan import EM_BLOCK
-from unet_paper.experiments.record import read_records, run_name
+from unet_paper.experiments.record import processor_of, read_records
 from unet_paper.experiments.rival_jobs import misfit, planned
 from unet_paper.experiments.rivals import EQUAL_SIZE, KINDS, RATE, RATED, RIVALS, SEEDS
-from unet_paper.experiments.study_verdicts import NOT, OPEN, PARTLY, REPRODUCED, Verdict
 from unet_paper.experiments.summary import interval
 
-ERRORS = ("warping_error", "rand_error")
+T = TypeVar("T", float, str)
 UNEVEN = 1.3  # median processor time of a step over that of the fastest tenth: above it, the host was slow at times
 NEAR, FAR = 3, 10  # px from a border between cell and membrane: up to here close to it, from here on far from it
 
@@ -34,11 +34,15 @@ class RivalRows:
         By (rival, fold, seed): why there is no row, ``"not run"`` or what does not fit.
     seconds : float or None
         The budget that all usable rows share; None without any.
+    processor : str or None
+        The kind of processor that they share, as `unet_paper.experiments.record.processor_of` has it: on another one,
+        the same time is worth more steps to one method and fewer to another. None without any.
     """
 
     usable: Mapping[tuple[str, int, int], dict]
     missing: Mapping[tuple[str, int, int], str]
     seconds: float | None
+    processor: str | None = None
 
     def first(self, fold: int = 1) -> dict[str, dict]:
         """Return the records of seed 0 on a fold, by rival, in the order of `RIVALS`."""
@@ -74,12 +78,15 @@ def read_rivals(folder: Path | None = None) -> RivalRows:
             missing[name, fold, seed] = why
         else:
             found[name, fold, seed] = records[0]
-    seconds = _shared_budget(found.values())
-    for run, record in list(found.items()):
+    seconds = _most_frequent(record["budget"]["seconds"] for record in found.values())
+    processor = _most_frequent(map(processor_of, found.values()))
+    for run, record in found.items():
         if record["budget"]["seconds"] != seconds:
             missing[run] = f"trained for {record['budget']['seconds']:g} s, the others for {seconds:g} s"
-            del found[run]
-    return RivalRows(found, {run: missing[run] for run in runs if run in missing}, seconds)
+        elif processor_of(record) != processor:
+            missing[run] = f"trained on {processor_of(record)}, the others on {processor}"
+    usable = {run: record for run, record in found.items() if run not in missing}
+    return RivalRows(usable, {run: missing[run] for run in runs if run in missing}, seconds, processor)
 
 
 def read_rates(folder: Path | None = None) -> dict[str, dict[float, float]]:
@@ -127,9 +134,10 @@ def read_patient(folder: Path | None = None) -> dict[str, dict]:
     return {name: records[0] for name, records in found.items() if records and not misfit(records[0], RIVALS[name])}
 
 
-def _shared_budget(records) -> float | None:
-    budgets = [record["budget"]["seconds"] for record in records]
-    return max(set(budgets), key=lambda seconds: (budgets.count(seconds), seconds)) if budgets else None
+def _most_frequent(values: Iterable[T]) -> T | None:
+    """Return the value that comes most often, of several the largest; None without any."""
+    counted = Counter(values)
+    return max(counted, key=lambda value: (counted[value], value), default=None)
 
 
 def difference_interval(
@@ -216,53 +224,29 @@ def step_ratio(record: Mapping) -> float | None:
     return max((each["median"] / each["fastest tenth"] for each in times), default=None)
 
 
-def rival_verdicts(rows: RivalRows) -> dict[str, Verdict]:
-    """Return what the comparison says about C4 and C11; with runs missing, which ones.
+def step_milliseconds(folder: Path | None = None) -> dict[str, dict[str, float]]:
+    """Return how long a step takes on each kind of processor, as far as records know it.
 
-    C11: the U-Net as large as the sliding window N4 must have the smaller warping and Rand error, as a mean over the
-    seeds, on both folds. C4: so must the U-Nets as large as hypercolumns and the fully convolutional network.
+    Parameters
+    ----------
+    folder : pathlib.Path, optional
+        Where the records lie, by default `data/results`.
+
+    Returns
+    -------
+    dict
+        Title of each one of `RATED` -> kind of processor -> processor time of the fastest tenth of its steps in ms, as
+        a median over the runs of equal time and those that tried rates.
     """
+    found: dict[str, dict[str, list[float]]] = {}
+    for job in planned(RATED, "rates") + planned(RATED, "equal"):
+        for record in read_records(job.label, folder, seed=job.seed) if job.tile is None else ():
+            times = [1e3 * course["step_seconds"]["fastest tenth"] for course in record["courses"] if "loss" in course]
+            found.setdefault(record["title"], {}).setdefault(processor_of(record), []).extend(times)
     return {
-        "C4": _beats(rows, ("rival-n4", "rival-hypercolumns", "rival-fcn-8s")),
-        "C11": _beats(rows, ("rival-n4",)),
+        title: {processor: float(np.median(times)) for processor, times in each.items() if times}
+        for title, each in found.items()
     }
-
-
-def _beats(rows: RivalRows, rivals: Sequence[str]) -> Verdict:
-    pairs = [(EQUAL_SIZE[name], name, fold) for name in rivals for fold in SEEDS]
-    wanted = [(name, fold, seed) for *both, fold in pairs for name in both for seed in SEEDS[fold]]
-    missing = tuple(dict.fromkeys(run_name(*run) for run in wanted if run in rows.missing))
-    if missing:
-        return Verdict(OPEN, "", "The planned runs of equal time are not complete.", missing=missing)
-    better = {rival: _smaller(rows, rival) for rival in rivals}
-    results = [each for pair in better.values() for each in pair]
-    verdict = REPRODUCED if all(results) else PARTLY if any(results) else NOT
-    told = "; ".join(
-        f"{_rand_errors(rows, rival)} (better in {sum(pair)} of {len(pair)})" for rival, pair in better.items()
-    )
-    runs = len({run for run in wanted if run in rows.usable})
-    blocks = " and ".join(f"{EM_BLOCK * fold}-{EM_BLOCK * (fold + 1) - 1}" for fold in SEEDS)
-    condition = f"After {rows.seconds:g} s of one thread each, on the sections {blocks}"
-    reason = f"{condition}, the U-Net is better in {sum(results)} of {len(results)} pairs."
-    return Verdict(verdict, told, reason, runs)
-
-
-def _smaller(rows: RivalRows, rival: str) -> list[bool]:
-    """Tell for each fold and each of `ERRORS` whether the U-Net of equal size has the smaller mean."""
-    means = (
-        [mean_of(rows.of(name, fold), measure) for name in (EQUAL_SIZE[rival], rival)]
-        for fold in SEEDS
-        for measure in ERRORS
-    )
-    return [ours < theirs for ours, theirs in means]
-
-
-def _rand_errors(rows: RivalRows, rival: str) -> str:
-    ours, theirs = (
-        " and ".join(f"{mean_of(rows.of(name, fold), 'rand_error'):.3f}" for fold in SEEDS)
-        for name in (EQUAL_SIZE[rival], rival)
-    )
-    return f"Rand error {ours} against {theirs} of {RIVALS[rival].title.split(',')[0]}"
 
 
 def mean_of(records: Sequence[Mapping], measure: str) -> float:

@@ -1,0 +1,62 @@
+"""What the comparison says about claims C4 and C11, by rules that were written before the runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from unet_paper.experiments.plan import EM_BLOCK
+from unet_paper.experiments.record import run_name
+from unet_paper.experiments.rival_rows import RivalRows, mean_of
+from unet_paper.experiments.rivals import EQUAL_SIZE, RIVALS, SEEDS
+from unet_paper.experiments.study_verdicts import NOT, OPEN, PARTLY, REPRODUCED, Verdict
+
+ERRORS = ("warping_error", "rand_error")
+
+
+def verdicts(rows: RivalRows) -> dict[str, Verdict]:
+    """Return what the comparison says about C4 and C11; with runs missing, which ones.
+
+    C11: the U-Net as large as the sliding window N4 must have the smaller warping and Rand error, as a mean over the
+    seeds, on both folds. C4: so must the U-Nets as large as hypercolumns and the fully convolutional network.
+    """
+    return {
+        "C4": _beats(rows, ("rival-n4", "rival-hypercolumns", "rival-fcn-8s")),
+        "C11": _beats(rows, ("rival-n4",)),
+    }
+
+
+def _beats(rows: RivalRows, rivals: Sequence[str]) -> Verdict:
+    pairs = [(EQUAL_SIZE[name], name, fold) for name in rivals for fold in SEEDS]
+    wanted = [(name, fold, seed) for *both, fold in pairs for name in both for seed in SEEDS[fold]]
+    missing = tuple(dict.fromkeys(run_name(*run) for run in wanted if run in rows.missing))
+    if missing:
+        return Verdict(OPEN, "", "The planned runs of equal time are not complete.", missing=missing)
+    better = {rival: _smaller(rows, rival) for rival in rivals}
+    results = [each for pair in better.values() for each in pair]
+    verdict = REPRODUCED if all(results) else PARTLY if any(results) else NOT
+    told = "; ".join(
+        f"{_rand_errors(rows, rival)} (better in {sum(pair)} of {len(pair)})" for rival, pair in better.items()
+    )
+    runs = len({run for run in wanted if run in rows.usable})
+    blocks = " and ".join(f"{EM_BLOCK * fold}-{EM_BLOCK * (fold + 1) - 1}" for fold in SEEDS)
+    condition = f"After {rows.seconds:g} s of one thread each, on the sections {blocks}"
+    reason = f"{condition}, the U-Net is better in {sum(results)} of {len(results)} pairs."
+    return Verdict(verdict, told, reason, runs)
+
+
+def _smaller(rows: RivalRows, rival: str) -> list[bool]:
+    """Tell for each fold and each of `ERRORS` whether the U-Net of equal size has the smaller mean."""
+    means = (
+        [mean_of(rows.of(name, fold), measure) for name in (EQUAL_SIZE[rival], rival)]
+        for fold in SEEDS
+        for measure in ERRORS
+    )
+    return [ours < theirs for ours, theirs in means]
+
+
+def _rand_errors(rows: RivalRows, rival: str) -> str:
+    ours, theirs = (
+        " and ".join(f"{mean_of(rows.of(name, fold), 'rand_error'):.3f}" for fold in SEEDS)
+        for name in (EQUAL_SIZE[rival], rival)
+    )
+    return f"Rand error {ours} against {theirs} of {RIVALS[rival].title.split(',')[0]}"
