@@ -161,12 +161,12 @@ RIVALS = {
         Rival("rival-committee", "N4 and N3, averaged", members=({"window": 95}, {"window": 65}), tile=95, **WINDOWS),
         Rival("rival-fcn-32s", "fully convolutional, 32s", "fcn", {"base_channels": 16, "head": "32s"}, tile=256),
         Rival("rival-fcn-16s", "fully convolutional, 16s", "fcn", {"base_channels": 16, "head": "16s"}, tile=256),
-        _unet(12, ", as large as hypercolumns"),
+        _unet(12, ", as large as hypercolumns", rate=1e-3),
         _unet(5, ", as large as the cascade", depth=3),
         _unet(4, ", as large as N3"),
     )
 }
-# Whose rates are tried: one of each kind, U-Nets of three widths. `rival_rows.read_rates` tells which have been so far.
+# Whose rates are tried: one of each kind, U-Nets of three widths.
 RATED = (
     *("rival-unet-16", "rival-unet-5", "rival-unet-12", "rival-n4", "rival-fcn-8s", "rival-hypercolumns"),
     *("rival-cascade", "rival-padded"),
