@@ -12,7 +12,7 @@ import torch
 from benchmarks import gpu
 from tests.training.tiny import CONFIG, bright_squares, same_numbers, tiny_net
 from unet_paper.analysis.memory import kept_bytes, largest_tile, training_bytes
-from unet_paper.analysis.operations import step_flop
+from unet_paper.analysis.operations import step_flop, training_flop
 from unet_paper.analysis.timing import (
     STAGES,
     compare_precisions,
@@ -23,6 +23,7 @@ from unet_paper.analysis.timing import (
 )
 from unet_paper.analysis.tracing import POOLING, trace
 from unet_paper.model import UNet
+from unet_paper.training.config import PAPER
 from unet_paper.training.tiles import prepare_tiles
 
 CPU = torch.device("cpu")
@@ -50,6 +51,9 @@ def test_operations_of_a_step_by_hand():
     others = 16**2 * 9 + 6**2 * 9 * 2 + 4**2 * 18 * 2 + 8**2 * 2 + 6**2 * 18 + 4**2 * 9 + 4**2 * 2
     assert step_flop(net, 20) == 2 * (2 * first + 3 * others)
     assert step_flop(net, 20, batch_size=3) == 3 * step_flop(net, 20)
+    late = replace(PAPER, tile=20, steps=10, late_tile=24, late_steps=4)
+    assert training_flop(net, late) == 6 * step_flop(net, 20) + 4 * step_flop(net, 24)
+    assert training_flop(net, replace(late, late_tile=0, late_steps=0)) == 10 * step_flop(net, 20)
 
 
 def test_a_step_of_the_papers_network_takes_nine_tenths_of_a_teraflop():

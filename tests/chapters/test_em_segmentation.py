@@ -51,6 +51,8 @@ def test_without_weights_rand_and_pixel_error_are_best_on_the_sections_that_sett
     }
     best = {measure: int(np.argmin(values)) for measure, values in scores.items()}
     assert best == {"rand_error": 0, "pixel_error": 0, "warping_error": list(STUDIED_WEIGHTS).index("w0-2")}
+    rotated = [record["scores"]["7 rotations"]["warping_error"] for record in (plain, *others)]
+    assert min(rotated) == rotated[0], "as the prose has it"
     changed = [set(plain["config"].items()) ^ set(record["config"].items()) for record in others]
     assert {name for differences in changed for name, _ in differences} == {"w0", "balance"}
 

@@ -129,7 +129,7 @@ ERRORS = {"warping error": "warping_error", "Rand error": "rand_error", "pixel e
 NARROW = up.UNet(base_channels=2)
 SIZES = range(188, 700, 16)
 FLOP = {n: up.analysis.forward_flop(NARROW, n) for n in SIZES}
-VALUES = {n: up.analysis.totals(up.analysis.trace(NARROW, n), "values").sum() for n in SIZES}
+KEPT = {n: up.analysis.kept_bytes(NARROW, n) for n in SIZES}
 SIGNAL = np.where(np.arange(300) < 150, 0.0, 1.0)
 GRADIENTS = np.float32(SIGNAL + RNG.standard_normal(300))
 DRAWS = 10 * RNG.standard_normal((3, 2, 3, 3)).round(3)
@@ -163,7 +163,7 @@ DATA: dict[str, Callable[[], dict]] = {
     "weight_gap": gap_data,
     "thresholds": threshold_data,
     "receptive_field": field_data,
-    "tile_cost": lambda: interactive.tile_cost(FLOP, VALUES, endless=500.0, border=92, stride=16),
+    "tile_cost": lambda: interactive.tile_cost(FLOP, KEPT, endless=500.0, border=92, stride=16),
     "elastic": lambda: interactive.elastic(SMOOTH, SIDE, up.augmentation.control_shares(3, 64), DRAWS),
     "momentum": lambda: interactive.momentum(GRADIENTS, SIGNAL, start=0.9),
     "rotations": lambda: interactive.rotations(SMOOTH, CELLS, VIEWS, [360 * k / 7 for k in range(7)]),
@@ -295,7 +295,7 @@ def expected_tiles(tile: int, side: int) -> dict[str, float]:
     work = tiles * FLOP[grid.size]
     return {
         **{"tiles": tiles, "size": grid.size, "step": grid.step, "read": tiles * grid.size**2 / side**2},
-        **{"gflop": work / 1e9, "times": work / (500 * side**2), "megabytes": 4 * VALUES[grid.size] / 1e6},
+        **{"gflop": work / 1e9, "times": work / (500 * side**2), "megabytes": KEPT[grid.size] / 1e6},
     }
 
 

@@ -11,6 +11,7 @@ from .memory import training_bytes as training_bytes
 from .operations import count_operations as count_operations
 from .operations import forward_flop as forward_flop
 from .operations import step_flop as step_flop
+from .operations import training_flop as training_flop
 from .timing import compare_precisions as compare_precisions
 from .timing import fastest_seconds as fastest_seconds
 from .timing import matrix_rate as matrix_rate

@@ -11,6 +11,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from unet_paper.model import UNet
+from unet_paper.training.config import TrainConfig
 
 
 def count_operations(run, *shape: int) -> int:
@@ -73,6 +74,25 @@ def step_flop(net: UNet, tile: int, *, batch_size: int = 1) -> int:
     """
     forward = _on_meta(net)
     return count_operations(lambda image: forward(image).sum().backward(), batch_size, net.in_channels, tile, tile)
+
+
+def training_flop(net: UNet, config: TrainConfig) -> int:
+    """Count the floating point operations of the convolutions in a whole training, its last and larger tiles included.
+
+    Parameters
+    ----------
+    net : UNet
+        The network, as for `step_flop`.
+    config : TrainConfig
+        How it is trained.
+
+    Returns
+    -------
+    int
+        FLOP.
+    """
+    parts = [(config.tile, config.steps - config.late_steps), (config.late_tile, config.late_steps)]
+    return sum(steps * step_flop(net, tile, batch_size=config.batch_size) for tile, steps in parts if steps)
 
 
 def _on_meta(net: UNet):

@@ -126,7 +126,8 @@ def totals(layers: Sequence[Layer], quantity: str) -> np.ndarray:
     layers : sequence of Layer
         From `trace`.
     quantity : {"parameters", "multiply_adds", "values"}
-        What to sum. ``"values"`` counts the outputs of the convolutions only, the maps that training must keep.
+        What to sum. ``"values"`` counts the outputs of the convolutions only; `kept_bytes` counts all
+        that training must keep.
 
     Returns
     -------

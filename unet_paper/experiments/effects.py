@@ -164,6 +164,7 @@ def effects(
     fold: int = 1,
     names: Sequence[str] | None = None,
     test: str = "block",
+    against: str | None = None,
 ) -> list[Effect]:
     """Return the effect of every change that has rows on a fold, the largest harm first.
 
@@ -179,15 +180,17 @@ def effects(
         Only these changes; by default all that are not compared with themselves.
     test : str
         Which test set or average, such as `SYMMETRIES`; rows without it are left out.
+    against : str, optional
+        The change that all are compared with, such as ``"base again"``; by default each with its own.
     """
     found = []
     for change in CHANGES.values() if names is None else map(CHANGES.get, names):
+        other = against or change.against
         changed, unchanged = (
-            [row for row in rows_of(studies, name, fold) if _has(measure, row, test)]
-            for name in (change.name, change.against)
+            [row for row in rows_of(studies, name, fold) if _has(measure, row, test)] for name in (change.name, other)
         )
-        if change.name != change.against:
-            effect = effect_of(change.name, changed, unchanged, measure, against=change.against, fold=fold, test=test)
+        if change.name != other:
+            effect = effect_of(change.name, changed, unchanged, measure, against=other, fold=fold, test=test)
             found += [effect] if effect else []
     return sorted(found, key=lambda effect: -effect.difference)
 
@@ -197,11 +200,19 @@ def rows_of(studies: Mapping[str, Rows], change: str, fold: int) -> list[dict]:
     return [row for rows in studies.values() for row in rows.of(change, fold)]
 
 
-def told(
-    studies: Mapping[str, Rows], change: str, measure: str = MEASURE, *, fold: int = 1, test: str = "block"
-) -> str:
-    """Return an effect with its interval as text; that the amount is unknown where no row says more."""
-    found = effects(studies, measure, fold=fold, names=[change], test=test)
+def told(studies: Mapping[str, Rows], change: str, measure: str = MEASURE, **which: int | str) -> str:
+    """Return an effect with its interval as text; that the amount is unknown where no row says more.
+
+    Parameters
+    ----------
+    studies, measure
+        As for `effects`.
+    change : str
+        Its name.
+    **which
+        The `fold`, `test` and `against` of `effects`.
+    """
+    found = effects(studies, measure, names=[change], **which)
     return str(found[0]) if found else "an unknown amount (not run yet)"
 
 

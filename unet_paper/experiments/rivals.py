@@ -32,7 +32,7 @@ from unet_paper.training.config import TrainConfig
 SECONDS = {"equal": 300.0, "patient": 3600.0, "rates": 100.0}
 SEEDS = {1: (0, 1, 2), 4: (0,)}  # fold -> seeds: 6-11 are annotated plainly, 24-29 with rings
 SIDE = 512  # px, of a section
-RATE = 3e-3  # peak rate of Adam: of those tried on the sections 12-17, the best for each network that was tried
+RATE = 3e-3  # peak rate of Adam of all but two U-Nets; see `Rival.rate`
 # One recipe for all: no border term and no w_c, as the study on 12-17 chose. Time ends a run, long before `steps`.
 RECIPE = replace(WEIGHTS, name="rival", w0=0.0, balance=False, standardise=False, standardise_each=True, steps=10**6)
 # What a kind does otherwise. Windows are turned and mirrored, all eight ways alike; the cascade draws pixels from

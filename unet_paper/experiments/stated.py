@@ -90,7 +90,7 @@ CLAIMS = tuple(
                 *("training", "fig-signals", "the first weights"),
             ),
             (
-                "With a high momentum, many of the tiles seen before decide a step.",
+                "Single tiles with a high momentum, by which many of them decide a step, do as well as a batch.",
                 f"momentum {MOMENTUM}",
                 *("ablations", "ablations-momentum", "momentum or a batch"),
             ),

@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from unet_paper.experiments.effects import Effect
-from unet_paper.figures.style import COLOURS, ORDER, TEXT_WIDTH, WIDTH, panels, show_image
+from unet_paper.figures.style import COLOURS, ORDER, TEXT_WIDTH, WIDTH, coloured, panels, show_image
 
 _EMPTY = "no run recorded yet"
 
@@ -110,8 +110,8 @@ def plot_mistakes(curves: Mapping[str, Mapping[str, np.ndarray]], *, across: Map
     figure, axes = plt.subplots(1, len(across), figsize=(TEXT_WIDTH, 3.8), squeeze=False)
     for panel, (title, opposite) in zip(axes[0], across.items(), strict=True):
         of = curves.get(title, {})
-        for (name, points), colour in zip(of.items(), ORDER, strict=False):
-            panel.plot(points[1], points[0], "o-", color=COLOURS[colour], markersize=3, label=name)
+        for name, points, colour in coloured(of):
+            panel.plot(points[1], points[0], "o-", color=colour, markersize=3, label=name)
         panel.set(xlabel=opposite, ylabel="mergers", title=title)
         if of:
             panel.set_xscale("symlog", linthresh=10)  # counts from 0 to thousands
@@ -156,10 +156,10 @@ def plot_signals(parts: Mapping[str, Mapping[str, np.ndarray]], bottom: int) -> 
     """
     figure, axes = plt.subplots(1, max(len(parts), 1), figsize=(TEXT_WIDTH, 3.0), sharey=True, squeeze=False)
     for panel, (part, rules) in zip(axes[0], parts.items(), strict=False):
-        for (rule, of), colour in zip(rules.items(), ORDER, strict=False):
+        for rule, of, colour in coloured(rules):
             places = np.arange(1, len(of) + 1)
-            panel.plot(places, of[:, 1], color=COLOURS[colour], label=rule)
-            panel.fill_between(places, of[:, 0], of[:, 2], color=COLOURS[colour], alpha=0.2, linewidth=0)
+            panel.plot(places, of[:, 1], color=colour, label=rule)
+            panel.fill_between(places, of[:, 0], of[:, 2], color=colour, alpha=0.2, linewidth=0)
         panel.axvline(bottom + 0.5, color=COLOURS["quiet"], linewidth=1, linestyle=":")
         panel.axhline(1, color=COLOURS["quiet"], linewidth=1)
         panel.set(yscale="log", xlabel="convolution", title=part)

@@ -16,10 +16,10 @@ from unet_paper.arrays import IGNORE
 from unet_paper.figures.style import (
     CELL_COLOURS,
     COLOURS,
-    ORDER,
     OUTSIDE,
     TEXT_WIDTH,
     WIDTH,
+    coloured,
     on_dark,
     paint_cells,
     panels,
@@ -164,10 +164,10 @@ def plot_overlaps(overlaps: Mapping[str, Mapping[str, Sequence[float]]]) -> mpl.
     """
     figure, axes = plt.subplots(1, len(overlaps), figsize=(TEXT_WIDTH, 3.4), sharey=True, squeeze=False)
     for panel, (title, lines) in zip(axes[0], overlaps.items(), strict=True):
-        for (name, values), colour, style in zip(lines.items(), ORDER, ("-", "--", ":", "-.", "-"), strict=False):
+        for (name, values, colour), style in zip(coloured(lines), ("-", "--", ":", "-.", "-"), strict=False):
             share = (np.arange(len(values)) + 0.5) / len(values)
             label = f"{name}: {np.mean(values):.2f}"
-            panel.step(share, np.sort(values), where="mid", color=COLOURS[colour], linestyle=style, label=label)
+            panel.step(share, np.sort(values), where="mid", color=colour, linestyle=style, label=label)
         panel.set(title=title, xlabel="share of the cells", xlim=(0, 1), ylim=(0, 1))
         panel.legend(loc="lower right")
     axes[0, 0].set_ylabel("intersection over union")
@@ -185,12 +185,12 @@ def plot_settled(curves: Mapping[str, Mapping[str, Mapping]]) -> mpl.figure.Figu
     """
     figure, axes = plt.subplots(1, len(curves), figsize=(TEXT_WIDTH, 3.6), sharey=True, squeeze=False)
     for panel, (title, networks) in zip(axes[0], curves.items(), strict=True):
-        for (name, of), colour in zip(networks.items(), ORDER, strict=False):
-            how = {"color": COLOURS[colour], "linewidth": 1.4}
+        for name, of, colour in coloured(networks):
+            how = {"color": colour, "linewidth": 1.4}
             panel.plot(of["threshold"], of["learned"], linestyle="--", **how)
             panel.plot(of["threshold"], of["others"], label=name, **how)
-            panel.plot(*of["bet"], "o", color=COLOURS[colour], markersize=10)
-            panel.plot(*of["alike"], "D", color=COLOURS[colour], markersize=6, markerfacecolor="white")
+            panel.plot(*of["bet"], "o", color=colour, markersize=10)
+            panel.plot(*of["alike"], "D", color=colour, markersize=6, markerfacecolor="white")
         panel.set(title=title, xlabel="threshold", ylim=(0.3, 1))
         panel.legend(loc="lower right")
     axes[0, 0].set_ylabel("SEG")

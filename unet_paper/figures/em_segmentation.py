@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.colors import to_rgb
 from matplotlib.patches import Patch
 
-from unet_paper.figures.style import COLOURS, ORDER, TEXT_WIDTH, paint_cells, show_image
+from unet_paper.figures.style import COLOURS, TEXT_WIDTH, coloured, paint_cells, show_image
 from unet_paper.metrics.warping import MERGE, SPLIT
 from unet_paper.training import History
 
@@ -114,10 +114,10 @@ def plot_thickness(
     """
     figure, axes = plt.subplots(figsize=(6.5, 4.0))
     beside = reaches[-1] + 1.5
-    for (name, errors), colour, marker in zip(rand_errors.items(), ORDER, "os^Dv", strict=False):
-        look = {"color": COLOURS[colour], "marker": marker}
+    for (name, errors, colour), marker in zip(coloured(rand_errors), "os^Dv", strict=False):
+        look = {"color": colour, "marker": marker}
         axes.plot(reaches, errors, markersize=4, label=name, **look)
-        axes.axhline(thinned[name], color=COLOURS[colour], linestyle="--", linewidth=1)
+        axes.axhline(thinned[name], color=colour, linestyle="--", linewidth=1)
         axes.plot(beside, 1 - v_rand[name], markersize=7, fillstyle="none", linestyle="none", **look)
     axes.plot([], [], color=COLOURS["quiet"], linestyle="--", linewidth=1, label="once all cells have met")
     axes.set(xlabel="growth of every cell (px)", ylabel="Rand error", ylim=(0, None))

@@ -8,7 +8,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 
-from unet_paper.figures.style import COLOURS, ORDER, WIDTH
+from unet_paper.figures.style import COLOURS, ORDER, WIDTH, coloured
 
 STAGE_COLOURS = {"tile": "label", "forward": "light", "loss": "error", "backward": "image", "optimiser": "other"}
 
@@ -24,12 +24,13 @@ def plot_stages(stages: Mapping[str, Mapping[str, float]], floors: Mapping[str, 
         Text -> seconds that the operations need at least.
     """
     figure, axes = plt.subplots(figsize=(WIDTH, 1.5 + 0.62 * len(stages)))
+    end = max(100, *(101 * floors[text] / sum(seconds.values()) for text, seconds in stages.items()))
     for row, (text, seconds) in enumerate(stages.items()):
         whole = sum(seconds.values())
         _stacked_bar(axes, row, {stage: 100 * value / whole for stage, value in seconds.items()})
         axes.plot([100 * floors[text] / whole] * 2, [row - 0.4, row + 0.4], color=COLOURS["ink"], label="floor")
-        axes.text(101, row, _duration(whole), va="center")
-    axes.set(xlim=(0, 100), xlabel="share of the step (%)", yticks=range(len(stages)), yticklabels=stages)
+        axes.text(end + 1, row, _duration(whole), va="center")
+    axes.set(xlim=(0, end), xlabel="share of the step (%)", yticks=range(len(stages)), yticklabels=stages)
     axes.invert_yaxis()
     axes.tick_params(axis="y", length=0)
     handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))  # each name once
@@ -61,10 +62,10 @@ def plot_memory(
         The paper's side in px.
     """
     figure, axes = plt.subplots(figsize=(WIDTH, 3.4))
-    for (precision, gigabytes), colour in zip(counted.items(), ORDER, strict=False):
-        axes.plot(sizes, gigabytes, color=COLOURS[colour], label=f"{precision}, counted")
+    for precision, gigabytes, colour in coloured(counted):
+        axes.plot(sizes, gigabytes, color=colour, label=f"{precision}, counted")
         if precision in measured:
-            axes.plot(*measured[precision], "o", color=COLOURS[colour], label=f"{precision}, measured peak")
+            axes.plot(*measured[precision], "o", color=colour, label=f"{precision}, measured peak")
     axes.axhline(limit, color=COLOURS["ink"], linewidth=1)
     axes.text(sizes[0], limit, f"{limit:g} GB", va="bottom")
     axes.axvline(chosen, color=COLOURS["quiet"], linestyle="--", linewidth=1)
@@ -96,8 +97,8 @@ def plot_pixel_cost(
     """
     figure, axes = plt.subplots(figsize=(WIDTH, 3.2))
     axes.plot(sizes, counted, color=COLOURS["quiet"], label="operations, counted")
-    for (text, (sides, cost)), colour in zip(points.items(), ORDER, strict=False):
-        axes.plot(sides, cost, "o-", color=COLOURS[colour], label=f"seconds, {text}")
+    for text, (sides, cost), colour in coloured(points):
+        axes.plot(sides, cost, "o-", color=colour, label=f"seconds, {text}")
     axes.axhline(1, color=COLOURS["quiet"], linewidth=1, linestyle=":")
     axes.set(yscale="log", xlabel="side of the tile (px)", ylabel=f"cost of an output pixel\n({chosen} px: 1)")
     axes.set_yticks([1, 2, 5, 10], ["1", "2", "5", "10"])
@@ -118,8 +119,8 @@ def plot_precision(losses: Mapping[str, np.ndarray], window: int) -> mpl.figure.
         For the label of the axis.
     """
     figure, axes = plt.subplots(figsize=(WIDTH, 3.0))
-    for (precision, loss), colour, style in zip(losses.items(), ORDER, ("-", "--", ":"), strict=False):
-        axes.plot(np.arange(window, window + len(loss)), loss, style, color=COLOURS[colour], label=precision)
+    for (precision, loss, colour), style in zip(coloured(losses), ("-", "--", ":", "-.", "-"), strict=False):
+        axes.plot(np.arange(window, window + len(loss)), loss, style, color=colour, label=precision)
     axes.set(xlabel="step", ylabel=f"loss, mean of {window} steps")
     axes.legend()
     return figure
@@ -133,15 +134,16 @@ def plot_wall_time(
     Parameters
     ----------
     runs : mapping
-        Text -> (hours since the beginning, share of held-out pixels that are wrong).
+        Text -> (hours since the beginning, share of held-out pixels that are wrong); 25 at most.
     hours : float
         How long the paper trained, in h.
     goal : float
         The paper's pixel error, for orientation: another measure, on other sections.
     """
     figure, axes = plt.subplots(figsize=(WIDTH, 3.6))
-    for (text, (elapsed, error)), colour in zip(runs.items(), ORDER, strict=False):
-        axes.plot(elapsed, error, "o-", markersize=4, color=COLOURS[colour], label=text)
+    for number, (text, (elapsed, error)) in enumerate(runs.items()):
+        marker, colour = "osD^v"[number // len(ORDER)], COLOURS[ORDER[number % len(ORDER)]]
+        axes.plot(elapsed, error, f"{marker}-", markersize=4, color=colour, label=text)
     axes.axvline(hours, color=COLOURS["ink"], linewidth=1)
     axes.text(hours, 0.98, f"the paper: {hours:g} h ", ha="right", va="top", transform=axes.get_xaxis_transform())
     axes.axhline(goal, color=COLOURS["quiet"], linewidth=1, linestyle=":")

@@ -126,23 +126,21 @@ def receptive_field(image, output: int, skips: Sequence[int], *, pixel: tuple[in
     return {"image": grey(image), "output": output, "skips": list(skips), "pixel": list(pixel)}
 
 
-def tile_cost(
-    flop: Mapping[int, float], values: Mapping[int, int], *, endless: float, border: int, stride: int
-) -> dict:
+def tile_cost(flop: Mapping[int, float], kept: Mapping[int, int], *, endless: float, border: int, stride: int) -> dict:
     """Return the data of tile size against border, work and memory.
 
     Parameters
     ----------
-    flop, values : mapping
-        Input side of a tile in px -> its floating point operations, and the numbers that training stores for it.
+    flop, kept : mapping
+        Input side of a tile in px -> its floating point operations, and the bytes that training keeps of it.
     endless : float
         Operations per output pixel of a tile so large that its border does not count.
     border, stride : int
         Of the network, in px.
     """
-    work, stored = {n: float(x) for n, x in flop.items()}, {n: int(x) for n, x in values.items()}
+    work, memory = {n: float(x) for n, x in flop.items()}, {n: int(x) for n, x in kept.items()}
     network = {"endless": float(endless), "border": border, "stride": stride}
-    return network | {"flop": work, "values": stored, "tile": 572, "side": 512}
+    return network | {"flop": work, "kept": memory, "tile": 572, "side": 512}
 
 
 def elastic(image, side: int, basis, samples, *, limit: int = 60) -> dict:

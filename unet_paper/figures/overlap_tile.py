@@ -145,7 +145,7 @@ def plot_cost(tiles: Sequence[int], redundancy: Sequence[float], megabytes: Sequ
     redundancy : sequence of float
         Operations per output pixel, relative to an endless tile.
     megabytes : sequence of float
-        Stored values of one tile, MB.
+        What one tile keeps for the backward pass, MB.
     chosen : int
         The paper's side in px, marked.
 
@@ -160,7 +160,7 @@ def plot_cost(tiles: Sequence[int], redundancy: Sequence[float], megabytes: Sequ
     left.set_yticks([1, 2, 5, 10, 30], labels=["1", "2", "5", "10", "30"])
     left.minorticks_off()
     right.plot(tiles, megabytes, color=COLOURS["error"])
-    right.set(xlabel="input tile (px)", title="values stored", ylabel="MB (float32)", ylim=0)
+    right.set(xlabel="input tile (px)", title="kept for the backward pass", ylabel="MB (float32)", ylim=0)
     for axes in (left, right):
         axes.axvline(chosen, color=COLOURS["label"], lw=1.5, ls="--")
     right.text(chosen + 20, right.get_ylim()[1] * 0.93, "paper's tile", color=COLOURS["label"])

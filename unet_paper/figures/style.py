@@ -5,6 +5,9 @@ The colours are those of Okabe and Ito, "Color Universal Design" (2008), named b
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TypeVar
+
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
@@ -25,6 +28,22 @@ COLOURS = {
 WIDTH = 6.0  # inches, of most figures; two panels side by side stay readable on a phone
 TEXT_WIDTH = 7.0  # inches, of the text column
 ORDER = ("image", "error", "result", "other", "label")  # colours of curves, as they come
+
+T = TypeVar("T")
+
+
+def coloured(curves: Mapping[str, T]) -> list[tuple[str, T, str]]:
+    """Return the name, content and colour of each curve, in the order of the book.
+
+    Raises
+    ------
+    ValueError
+        If there are more curves than colours that can be told apart: none shall be missing without a word.
+    """
+    if len(curves) > len(ORDER):
+        raise ValueError(f"{len(curves)} curves, but {len(ORDER)} colours that can be told apart: {', '.join(curves)}")
+    return [(name, curve, COLOURS[colour]) for (name, curve), colour in zip(curves.items(), ORDER, strict=False)]
+
 
 CELL_COLOURS = (  # neighbours in a label image mostly differ: six bright colours, then the same six, darker
     *(COLOURS[name] for name in ("image", "label", "result", "other", "light", "error")),

@@ -8,7 +8,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 
-from unet_paper.figures.style import COLOURS, ORDER, WIDTH, show_image
+from unet_paper.figures.style import COLOURS, WIDTH, coloured, show_image
 
 
 def plot_energy(margin: np.ndarray, energy: np.ndarray, marks: Mapping[str, tuple[float, float]]) -> mpl.figure.Figure:
@@ -64,9 +64,9 @@ def plot_momentum(weights: Mapping[str, np.ndarray]) -> mpl.figure.Figure:
         Text -> (n,) share of the gradient 0, 1, 2, ... steps ago.
     """
     figure, axes = plt.subplots(figsize=(WIDTH, 3.2))
-    for (text, values), colour in zip(weights.items(), ORDER, strict=False):
-        axes.plot(values, label=text, color=COLOURS[colour])
-        axes.fill_between(np.arange(len(values)), values, color=COLOURS[colour], alpha=0.15, linewidth=0)
+    for text, values, colour in coloured(weights):
+        axes.plot(values, label=text, color=colour)
+        axes.fill_between(np.arange(len(values)), values, color=colour, alpha=0.15, linewidth=0)
     axes.set(xlabel="steps ago", ylabel="share in the present step", ylim=0, xlim=(0, None))
     axes.legend()
     return figure
@@ -129,8 +129,8 @@ def plot_rates(rates: Mapping[str, np.ndarray]) -> mpl.figure.Figure:
         Name -> (steps,) learning rate.
     """
     figure, panels = plt.subplots(1, len(rates), figsize=(WIDTH, 2.6), sharey=True)
-    for axes, (name, rate), colour in zip(panels, rates.items(), ORDER, strict=False):
-        axes.plot(np.arange(1, 1 + len(rate)), rate, color=COLOURS[colour])
+    for axes, (name, rate, colour) in zip(panels, coloured(rates), strict=True):
+        axes.plot(np.arange(1, 1 + len(rate)), rate, color=colour)
         axes.set(title=name, xlabel="step", ylim=0)
     panels[0].set(ylabel="learning rate")
     return figure
@@ -175,8 +175,8 @@ def plot_maps(image: np.ndarray, maps: Mapping[str, np.ndarray]) -> mpl.figure.F
 
 def _curves(axes: mpl.axes.Axes, curves: Mapping[str, Sequence[float]], *, start: int, **style) -> None:
     """Draw curves over whole numbers from `start`, in the book's order of colours."""
-    for (text, values), colour in zip(curves.items(), ORDER, strict=False):
-        axes.plot(np.arange(start, start + len(values)), values, label=text, color=COLOURS[colour], **style)
+    for text, values, colour in coloured(curves):
+        axes.plot(np.arange(start, start + len(values)), values, label=text, color=colour, **style)
 
 
 def _as_math(rule: str) -> str:

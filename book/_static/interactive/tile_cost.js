@@ -1,9 +1,9 @@
 // How large a tile? Small ones are mostly border, large ones need memory.
-// data: border and stride of the network in px, flop and values (by input side: work of one tile, numbers that training
-// stores for it), endless (operations per pixel without any border), tile and side to begin with.
+// data: border and stride of the network in px, flop and kept (by input side: work of one tile, bytes that training
+// keeps of it), endless (operations per pixel without any border), tile and side to begin with.
 
 interactive.figure("tile_cost", figure => {
-  const { border, stride, flop, values, endless } = figure.data;
+  const { border, stride, flop, kept, endless } = figure.data;
   const sizes = Object.keys(flop).map(Number).sort((a, b) => a - b);
   const output = size => size - 2 * border;
 
@@ -46,7 +46,7 @@ interactive.figure("tile_cost", figure => {
       "surroundings. Every pixel is read [read] times. Work: [gflop] GFLOP, [times] times what a network without borders " +
       "needs. Training stores [megabytes] MB for one tile.", {
       tiles, size, step, read: (tiles * size ** 2 / n ** 2).toFixed(1), gflop: (work / 1e9).toFixed(0),
-      times: (work / (endless * n ** 2)).toFixed(2), megabytes: (4 * values[size] / 1e6).toFixed(0),
+      times: (work / (endless * n ** 2)).toFixed(2), megabytes: (kept[size] / 1e6).toFixed(0),
     });
   });
 });
