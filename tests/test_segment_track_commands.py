@@ -260,6 +260,12 @@ def test_a_failed_run_leaves_nothing(sequence, network, capsys):
     assert [path for path in (sequence.parent / "out").glob("**/*") if path.is_file()] == []
 
 
+def test_an_image_that_holds_no_numbers_is_named(sequence, network, capsys):
+    tifffile.imwrite(sequence / "t001.tif", np.full((40, 60), np.nan, np.float32))
+    assert main(["segment", str(sequence), str(sequence.parent / "out"), "--network", network]) == 2
+    assert "t001.tif" in capsys.readouterr().err
+
+
 def test_missing_frames(sequence, network, capsys):
     (sequence / "t001.tif").unlink()
     assert main(["track", str(sequence), str(sequence.parent), "--network", network]) == 2
@@ -275,6 +281,7 @@ def test_missing_frames(sequence, network, capsys):
         (["--border", "20"], "border is 20 px; frames of 40 x 60 px allow 0 to 19"),
         (["--scale", "0"], "scale is 0.0"),
         (["--rotations", "0"], "rotations is 0; needs at least 1"),
+        (["--pixel-size", "1e-300"], "pixel size is 1e-300; needs a finite number above 0"),
         (["--device", "abacus"], 'device is "abacus"; choose cpu or cuda'),
         (["--network", "nothing"], "no network and no file called 'nothing'"),
     ],

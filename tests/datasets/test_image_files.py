@@ -32,6 +32,16 @@ def test_absent_and_empty_folders(tmp_path):
         list_images(tmp_path)
     with pytest.raises(FileNotFoundError, match="nowhere does not exist, nor matches any image"):
         list_images(tmp_path / "nowhere")
+    (tmp_path / "slide.svs").write_bytes(b"II*")
+    with pytest.raises(ValueError, match=r"slide\.svs is none of \*\.tif, .* or Zarr; save it as a grey TIFF or PNG"):
+        list_images(tmp_path / "slide.svs")
+
+
+def test_one_bit_per_pixel_gives_numbers(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", GREY > 10, photometric="minisblack")
+    (pixels,) = read(tmp_path / "a.tif")
+    assert pixels.dtype == np.uint8
+    np.testing.assert_array_equal(pixels, GREY > 10)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32, np.int16, np.float32])

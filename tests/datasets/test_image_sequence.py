@@ -55,6 +55,8 @@ def test_masks_keep_their_numbers(tmp_path):
     read = load_masks(tmp_path)
     assert read.dtype == np.int32
     np.testing.assert_array_equal(read, masks)
+    (tmp_path / "mask000_overlay.png").write_bytes(png_bytes(FRAMES[0]))  # `segment` writes it beside masks
+    np.testing.assert_array_equal(load_masks(tmp_path), masks)
 
 
 def test_missing_frames_are_listed(folder):

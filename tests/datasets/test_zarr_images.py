@@ -11,6 +11,7 @@ import tifffile
 import zarr
 
 from unet_paper.datasets.image_files import describe, grey_frames, list_images
+from unet_paper.datasets.image_sequence import load_masks
 from unet_paper.datasets.windows import open_windows
 
 PIXELS = np.random.default_rng(0).integers(0, 4096, (2, 3, 40, 50)).astype(np.uint16)  # t, c, y, x
@@ -48,6 +49,13 @@ def test_ome_zarr_is_an_image_like_any_other(tmp_path, version):
     np.testing.assert_array_equal(np.stack(list(grey_frames(file, channel=1))), PIXELS[:, 1])
     with open_windows(file, channel=2, frame=1) as window:
         np.testing.assert_array_equal(window((10, 33), (0, 49)), PIXELS[1, 2, 10:33, 0:49])
+
+
+def test_masks_of_a_sequence_may_be_a_zarr(tmp_path):
+    masks = PIXELS[0]
+    named = {"dimension_names": ["t", "y", "x"], "zarr_format": 3}
+    zarr.open_array(tmp_path / "cells.zarr", mode="w", shape=masks.shape, dtype="uint16", **named)[:] = masks
+    np.testing.assert_array_equal(load_masks(tmp_path / "cells.zarr"), masks)
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,9 @@ def test_scale_of_each_axis():
         axis_scales(ImageSettings(), diameter=35)
     with pytest.raises(ValueError, match="diameter is 0; needs a finite number above 0"):
         axis_scales(KNOWN, diameter=0)
+    for slip in ({"pixel_size": (0.65, 1e-300)}, {"diameter": 1e300}, {"pixel_size": (np.inf, 1.0)}):
+        with pytest.raises(ValueError, match=r"needs a finite number above 0, 0\.0001 to 10000"):
+            axis_scales(KNOWN, **slip)
 
 
 def test_the_smallest_cell_is_as_large_for_the_network_at_every_scale():

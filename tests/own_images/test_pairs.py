@@ -87,12 +87,21 @@ def test_255_numbered_cells_are_255_cells():
     assert understand([many]).unannotated is None
 
 
-def test_a_painted_region_is_not_annotated(tmp_path):
+@pytest.mark.parametrize("where", ["masks", "images"])
+def test_a_painted_region_is_not_annotated(tmp_path, where):
     write(tmp_path / "images", "a.tif", pixels=IMAGE)
     write(tmp_path / "masks", "a_mask.tif")
-    write(tmp_path / "masks", "a_ignore.tif", pixels=(IMAGE > 60).astype(np.uint8))
+    write(tmp_path / where, "a_ignore.tif", pixels=(IMAGE > 60).astype(np.uint8))
     (example,), _ = read_examples(find_pairs(tmp_path / "images", tmp_path / "masks").pairs)
     np.testing.assert_array_equal(example.labels, np.where(IMAGE > 60, -1, MASK.astype(int)))
+
+
+def test_what_segment_writes_beside_masks_is_no_mask(tmp_path):
+    write(tmp_path / "cells", "t000_mask.tif")
+    write(tmp_path / "cells", "t000_probability.tif", "t000_overlay.png", pixels=IMAGE)
+    write(tmp_path / "truth", "man_seg000.tif")
+    (pair,), _ = find_pairs(tmp_path / "cells", tmp_path / "truth", images_are_masks=True)
+    assert pair.image.path.name == "t000_mask.tif"
 
 
 def test_classes_are_refused():

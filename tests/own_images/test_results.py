@@ -10,7 +10,7 @@ import tifffile
 
 from unet_paper.cli import main
 from unet_paper.own_images.outlines import as_rois, geojson_lines, outlines, overlay, table_rows
-from unet_paper.own_images.scoring import as_csv, as_table, score_cells
+from unet_paper.own_images.scoring import as_csv, as_table, score_cells, score_files
 
 TRUTH = np.zeros((6, 12), int)
 TRUTH[1:3, 1:5], TRUTH[1:3, 7:11] = 1, 2  # two cells of 8 px
@@ -55,6 +55,15 @@ def test_score_command(tmp_path, capsys):
     assert main(["score", *arguments]) == 0
     assert capsys.readouterr().out.splitlines()[1].split()[1:] == ["2", "1", "0.500", "0.500", "0.667", "0", "1", "0"]
     assert (tmp_path / "scores.csv").read_text().startswith("image,cells,found,SEG,DET,F1,merged,missed,extra\na,2,1")
+
+
+@pytest.mark.parametrize("binary", ["cells", "truth"])
+def test_one_value_for_all_cells_means_patches_on_either_side(tmp_path, binary):
+    for folder in ("cells", "truth"):
+        (tmp_path / folder).mkdir()
+        pixels = 255 * (TRUTH > 0) if folder == binary else TRUTH
+        tifffile.imwrite(tmp_path / folder / "a.tif", pixels.astype(np.uint8))
+    assert score_files(tmp_path / "cells", tmp_path / "truth")[-1][1:4] == (2, 2, 1.0)
 
 
 def test_evaluate_points_to_score(tmp_path, capsys):

@@ -82,6 +82,30 @@ def test_a_dry_run_writes_nothing(folders, capsys, monkeypatch):
     assert not out.exists()
 
 
+def test_minutes_that_are_asked_for_are_used_and_checked(folders, capsys, monkeypatch):
+    monkeypatch.setattr(learning, "measure_step", lambda *_, **__: (0.1, "float32"))
+    command = ["train", str(folders / "images"), str(folders / "masks"), str(folders / "out"), "--dry-run"]
+    steps = {}
+    for minutes in ("", "20", "0.001"):
+        assert main([*command, *(["--minutes", minutes] if minutes else [])]) == 0
+        steps[minutes] = next(
+            int(line.split()[1]) for line in capsys.readouterr().out.splitlines() if "steps on" in line
+        )
+    assert steps == {"": 1500, "20": 12_000, "0.001": 200}, "without being asked no longer than 1,500 steps"
+    for minutes in ("-3", "nan", "inf"):
+        assert main([*command, "--minutes", minutes]) == 2
+        assert "needs a finite number above 0" in capsys.readouterr().err
+
+
+def test_pixels_that_are_not_square_have_no_one_size():
+    def planned(size: tuple[float, float]):
+        one = Example("a", np.zeros((90, 90), np.uint8), disc(90, 20, at=(45, 45)).astype(np.int32), 255.0, size)
+        return make_plan([one] * 2).images.pixel_size
+
+    assert planned((0.5, 0.5)) == 0.5
+    assert planned((0.5, 1.0)) is None
+
+
 def test_train_writes_a_network_that_needs_no_argument(folders, capsys, monkeypatch):
     monkeypatch.setattr(learning, "measure_step", lambda *_, **__: (0.25, "float32"))
     arguments = ["train", str(folders / "images"), str(folders / "masks"), str(folders / "out"), "--steps", "2"]
@@ -103,6 +127,9 @@ def test_train_writes_a_network_that_needs_no_argument(folders, capsys, monkeypa
     assert report.count("<svg") == 2
     assert "data:image/png;base64," in report
     assert up.network_card(folders / "out/network.safetensors")["scores"]["held out"]["cells"] > 0
+    card = (folders / "out/network.md").read_text()
+    assert "Its terms are those of the images that it learned from" in card
+    assert "restrict commercial use" not in card, "that is said of the book's own networks"
     capsys.readouterr()
     assert main(arguments) == 0  # the same command again: nothing is trained twice
     assert "going on with it" in capsys.readouterr().out

@@ -151,6 +151,8 @@ def refuse_both(options: Namespace) -> None:
 def pixel_size(text: str) -> float | tuple[float, float]:
     """Return one number, or two that stand with a comma between them."""
     sides = [float(part) for part in text.split(",")]
+    if len(sides) > 2:
+        raise ValueError(f"{text} has {len(sides)} numbers; height and width of a pixel are two")
     return sides[0] if len(sides) == 1 else (sides[0], sides[1])
 
 

@@ -23,15 +23,22 @@ def add_parser(subparsers) -> None:
         "masks",
         metavar="MASKS",
         help="folder of masks named like their images (a.tif or a_mask.tif for a.tif); may be IMAGES again. A number "
-        "for each cell, or 255 for all; -1, or 65535 beside other numbers, is not annotated; so is what a_ignore.tif "
-        "paints",
+        "for each cell, or 255 for all; -1, or the type's largest number (255, 65535) beside others, is not annotated; "
+        "so is what a_ignore.tif paints, which lies beside mask or image",
     )
     parser.add_argument("output", type=Path, metavar="OUTPUT", help="the folder to make")
     parser.add_argument("--dry-run", action="store_true", help="stop after the plan; nothing is written")
     parser.add_argument("--from", dest="start", metavar="NAME", help=f"start from a {NETWORK_HELP}")
-    parser.add_argument("--minutes", type=float, default=6.0, help="time for training (default: %(default)g)")
+    parser.add_argument(
+        "--minutes", type=float, help="time for training (default: 6, and at most 1500 steps, or 500 with --from)"
+    )
     parser.add_argument("--steps", type=int, metavar="N", help="number of steps, whatever time they take")
-    parser.add_argument("--scale", type=float, metavar="FACTOR", help="default: so that cells are about 35 px across")
+    parser.add_argument(
+        "--scale",
+        type=float,
+        metavar="FACTOR",
+        help="default: so that cells are about 35 px across, or as large as --from knows them",
+    )
     parser.add_argument("--normalise", metavar="HOW", help="percentile (default), range or none")
     parser.add_argument("--channel", type=int, metavar="N", help="which channel of the images, from 0")
     parser.add_argument("--unannotated", type=int, metavar="VALUE", help="value of mask pixels that nobody annotated")

@@ -23,6 +23,7 @@ from unet_paper.datasets.tiff import TiffImages, open_tiff
 from unet_paper.datasets.zarr_images import is_zarr, open_zarr
 
 ENDINGS = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
+BESIDE_MASKS = ("_overlay.png", "_probability.tif")  # what `segment` writes into the folder of its masks
 FIX = "save it as a grey TIFF or PNG, for example in Fiji"
 LUMINANCE = (0.2125, 0.7154, 0.0721)  # how bright red, green and blue look (ITU-R BT.709, as in scikit-image)
 MICROMETRES = {"m": 1e6, "cm": 1e4, "mm": 1e3, "µm": 1.0, "μm": 1.0, "um": 1.0, "micron": 1.0, "microns": 1.0}
@@ -85,6 +86,8 @@ def list_images(source: str | os.PathLike | Sequence) -> list[Path]:
     ------
     FileNotFoundError
         If there is no such path, or no image in it.
+    ValueError
+        If it is a file of another kind.
     """
     if not isinstance(source, str | os.PathLike):
         return [path for part in source for path in list_images(part)]
@@ -95,6 +98,8 @@ def list_images(source: str | os.PathLike | Sequence) -> list[Path]:
         found = [file for file in path.iterdir() if is_image(file)]
         names = f"*{', *'.join(ENDINGS)} or Zarr"
     elif path.is_file():
+        if path.suffix.lower() not in ENDINGS:
+            raise ValueError(f"{path} is none of *{', *'.join(ENDINGS)} or Zarr; {FIX}")
         return [path]
     else:
         found = [Path(name) for name in glob.glob(str(path)) if is_image(Path(name))]
@@ -112,6 +117,11 @@ def is_image(path: Path) -> bool:
     if path.name.startswith("."):
         return False
     return (path.suffix.lower() in ENDINGS and path.is_file()) or is_zarr(path)
+
+
+def is_beside_mask(path: Path) -> bool:
+    """Tell whether `segment` wrote a file beside its masks: an overlay or a map, which is no mask."""
+    return path.name.endswith(BESIDE_MASKS)
 
 
 def natural_order(path: Path) -> list:
@@ -291,6 +301,7 @@ def shown(tiff: TiffImages, plane: np.ndarray) -> np.ndarray:
 
 def grey_of(plane: np.ndarray, file: ImageFile, channel: int | None) -> np.ndarray:
     """Return the chosen channel of pixels (channels, H, W), or the luminance of a colour picture, as (H, W)."""
+    plane = plane.astype(np.uint8) if plane.dtype == bool else plane  # one bit per pixel: numbers to reckon with
     if channel is not None:
         return plane[channel]
     if not file.is_colour:

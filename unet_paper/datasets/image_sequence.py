@@ -11,7 +11,7 @@ from imagecodecs import png_decode
 
 from unet_paper.arrays import check_labels, unit_range, warn_of_small_range
 from unet_paper.datasets.dataset import Dataset
-from unet_paper.datasets.image_files import ImageFile, describe
+from unet_paper.datasets.image_files import ImageFile, describe, is_beside_mask, label_frames
 from unet_paper.datasets.tiff import read_tiff
 from unet_paper.datasets.zarr_images import is_zarr
 from unet_paper.messages import as_ranges, gaps
@@ -96,7 +96,7 @@ def load_masks(path: str | os.PathLike) -> np.ndarray:
     Parameters
     ----------
     path : path
-        As in `load_image_sequence`; no number may be missing.
+        As in `load_image_sequence`, or a Zarr; no number may be missing.
 
     Returns
     -------
@@ -109,7 +109,10 @@ def load_masks(path: str | os.PathLike) -> np.ndarray:
     FileNotFoundError, ValueError
         As in `load_image_sequence`, or if pixels are no whole numbers (1.5, NaN), below -1, or too large for int32.
     """
-    _, pixels = _read_frames(Path(path), complete=True)
+    is_one = is_zarr(Path(path))
+    pixels = (
+        np.stack(list(label_frames(describe(Path(path))))) if is_one else _read_frames(Path(path), complete=True)[1]
+    )
     return check_labels(pixels, name=str(path), ranks=(3,))
 
 
@@ -189,7 +192,8 @@ def _read_image(path: Path) -> np.ndarray:
 
 
 def _is_image(path: Path) -> bool:
-    return path.is_file() and path.suffix.lower() in ENDINGS and not path.name.startswith(".")
+    is_image = path.is_file() and path.suffix.lower() in ENDINGS and not path.name.startswith(".")
+    return is_image and not is_beside_mask(path)
 
 
 def _number(path: Path) -> int:

@@ -136,7 +136,7 @@ def card_text(card: dict, net: UNet, *, file: str, sha256: str) -> str:
         _scores(card),
         _looks(card),
         _origin(card),
-        LIMITS,
+        OWN_LIMITS if "images" in card else LIMITS,
     )
     return "\n".join(filter(None, sections))
 
@@ -263,6 +263,16 @@ cells = up.segment(image, net)  # (H, W) int32: 0 background, 1..n cells
 ```
 
 `net.images` says what it expects: scale, grey values, size of the cells. `up.segment` brings an image there by itself.
+"""
+
+OWN_LIMITS = """\
+## Limits
+
+It was trained on few images of one kind: on other cells, microscopes or magnifications it may fail without any sign of
+it. Look at its result before you count anything in it. It is no medical device.
+
+Its terms are those of the images that it learned from, and of the network that it started from; the licence note above
+names them.
 """
 
 LIMITS = """\

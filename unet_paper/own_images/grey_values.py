@@ -12,6 +12,7 @@ from unet_paper.networks.image_settings import NORMALISATIONS, PERCENTILES, Imag
 from unet_paper.options import check_choice
 
 FAR = 3.0  # standard deviations, and times the deviation: further off, images are of another kind
+SMALLEST = 1e-4  # factor, µm or px, and its inverse the largest: beyond, a number is a slip
 SAMPLED = 1 << 20  # pixels that are enough to know an image's percentiles
 
 
@@ -180,9 +181,9 @@ def axis_scales(
     ValueError
         If a number is not above 0, or the network does not know the size of its own cells.
     """
-    for name, value in (("scale", scale), ("diameter", diameter), ("pixel size", min(pixel_size or (1,)))):
-        if value is not None and not 0 < value < np.inf:
-            raise ValueError(f"{name} is {value}; needs a finite number above 0")
+    for name, value in (("scale", scale), ("diameter", diameter), *(("pixel size", side) for side in pixel_size or ())):
+        if value is not None and not SMALLEST <= value <= 1 / SMALLEST:
+            raise ValueError(f"{name} is {value}; needs a finite number above 0, {SMALLEST:g} to {1 / SMALLEST:g}")
     if scale is not None:
         return (scale, scale), "as asked"
     if diameter is not None:

@@ -85,7 +85,10 @@ def check_inputs(
     small = next((used for used in ranges if used.is_small), None)
     if small is not None and how <= {"none"}:
         lines.append(f"warning: only {small} grey values are used; if little is found, try --normalise percentile")
-    samples = [method.prepared(pixels, known, full=file.full) for file, pixels, _ in looked] if known else []
+    samples = []
+    for file, pixels, _ in looked if known else ():
+        with named(file):
+            samples.append(method.prepared(pixels, known, full=file.full))
     warning = compare_statistics(samples, settings) if known else None
     return lines if warning is None else [*lines, f"warning: {warning}"]
 

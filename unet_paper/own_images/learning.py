@@ -16,6 +16,7 @@ from unet_paper.datasets.dataset import Dataset
 from unet_paper.model import UNet
 from unet_paper.networks.image_settings import ImageSettings
 from unet_paper.networks.library import read_network, save_network, write_card
+from unet_paper.options import check_scalar
 from unet_paper.own_images.applying import Outputs, segment_files
 from unet_paper.own_images.folder import ResultFolder
 from unet_paper.own_images.outlines import as_png, overlay
@@ -31,7 +32,6 @@ from unet_paper.training.loop import train
 NOTE = "train.json"
 NETWORK = "network.safetensors"
 TIMED_STEPS = 6
-MINUTES = 6.0  # of training; reading, judging and masks of all images need some more
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def train_on_folder(
     normalise: str | None = None,
     channel: int | None = None,
     unannotated: int | None = None,
-    minutes: float = MINUTES,
+    minutes: float | None = None,
     steps: int | None = None,
     seed: int = 0,
     device: str | None = None,
@@ -95,8 +95,9 @@ def train_on_folder(
         Which channel of the images, from 0.
     unannotated : int, optional
         Value of pixels in the masks that nobody annotated; see `unet_paper.own_images.pairs.read_examples`.
-    minutes : float
-        Time for training; the number of steps follows from it and from the speed of this machine.
+    minutes : float, optional
+        Time for training, above 0; the number of steps follows from it and from the speed of this machine. By default
+        six minutes, and at most 1,500 steps, or 500 from a network to start from.
     steps : int, optional
         Number of steps, whatever time they take.
     seed : int
@@ -120,6 +121,8 @@ def train_on_folder(
     ValueError, OSError
         What is wrong with images, masks, settings or the folder; the message says what to do.
     """
+    if minutes is not None and not 0 < check_scalar(minutes, float, name="minutes") < np.inf:
+        raise ValueError(f"minutes is {minutes}; needs a finite number above 0")
     found = find_pairs(images, masks)
     examples, annotation = read_examples(found.pairs, channel=channel, unannotated=unannotated)
     if found.without_mask:

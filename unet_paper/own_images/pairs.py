@@ -13,7 +13,14 @@ from scipy import ndimage
 
 from unet_paper.arrays import IGNORE, check_labels
 from unet_paper.cells import connected_cells
-from unet_paper.datasets.image_files import ImageFile, describe, grey_frames, label_frames, list_images
+from unet_paper.datasets.image_files import (
+    ImageFile,
+    describe,
+    grey_frames,
+    is_beside_mask,
+    label_frames,
+    list_images,
+)
 
 # What people and programs put behind (or before) the name of an image: Cellpose, Fiji, nnU-Net, StarDist, the
 # Cell Tracking Challenge.
@@ -77,8 +84,8 @@ def find_pairs(images, masks, *, images_are_masks: bool = False) -> Pairs:
     """Return the images and masks that belong together by their names.
 
     `a.tif` belongs to `a.tif`, `a_mask.png`, `a_cp_masks.tif`, `mask_a.tif`, ... in another folder or the same; where
-    no name fits, the last numbers decide (`t007.tif` and `man_seg007.tif`). A file `a_ignore.*` beside the mask holds a
-    painted region that is not annotated.
+    no name fits, the last numbers decide (`t007.tif` and `man_seg007.tif`). A file `a_ignore.*` beside the mask or the
+    image holds a painted region that is not annotated. What `segment` writes beside masks is passed over.
 
     Parameters
     ----------
@@ -94,10 +101,11 @@ def find_pairs(images, masks, *, images_are_masks: bool = False) -> Pairs:
     ValueError
         If a mask has no image, or two masks one image; the message lists them.
     """
-    pictures = list_images(images) if images_are_masks else pictures_in(images)
+    pictures = _masks_in(images) if images_are_masks else pictures_in(images)
     same = {path.resolve() for path in pictures}
-    others = [path for path in list_images(masks) if path.resolve() not in same]
-    ignored = {_key(path): path for path in others if _role(path, IGNORED_WORDS)}
+    others = [path for path in _masks_in(masks) if path.resolve() not in same]
+    beside = [] if images_are_masks else [path for path in list_images(images) if path.resolve() not in same]
+    ignored = {_key(path): path for path in (*beside, *others) if _role(path, IGNORED_WORDS)}
     chosen = [path for path in others if not _role(path, IGNORED_WORDS)]
     by_key = _unique(pictures, _key)
     lonely = [path for path in chosen if _key(path) not in by_key]
@@ -122,6 +130,10 @@ def find_pairs(images, masks, *, images_are_masks: bool = False) -> Pairs:
     for pair in pairs:
         _check_pair(pair)
     return Pairs(pairs, [path.name for name, path in by_key.items() if name not in mask_of])
+
+
+def _masks_in(masks) -> list[Path]:
+    return [path for path in list_images(masks) if not is_beside_mask(path)]
 
 
 def pictures_in(images) -> list[Path]:

@@ -41,7 +41,8 @@ FROM_PUBLISHED = {"learning_rate": 3e-4, "standardise": False}
 CHANNELS = 16
 SEEN_DIAMETER = 35.0  # px of a cell as the network sees it: a few of them fit into its output, details are left
 SCALES = (0.2, 2.0)
-STEPS = (200, 1_500)
+STEPS = (200, 1_500)  # a third of the latter at most from a trained network
+MINUTES = 6.0  # of training; reading, judging and masks of all images need some more
 HELD_OUT = 5  # one image in so many
 NETWORK_SIDE = 132  # px of the network's output for the tile of the recipe: no window need be smaller
 
@@ -135,7 +136,7 @@ def make_plan(
         normalise=normalise or "percentile",
         black=known.black,
         white=known.white,
-        pixel_size=None if pixel_size is None else float(np.mean(pixel_size)),
+        pixel_size=float(pixel_size[0]) if pixel_size and np.isclose(*pixel_size) else None,  # square pixels alone
         diameter=round(diameter, 1),
         min_size=int(np.percentile(cell_areas(learn, whole=True), 5) / 2),
     )
@@ -149,11 +150,17 @@ def make_plan(
     return Plan(images, config, channels, tuple(e.name for e in learn), tuple(e.name for e in held_out), start=name)
 
 
-def with_steps(plan: Plan, *, seconds_per_step: float, precision: str, minutes: float, steps: int | None) -> Plan:
-    """Return the plan with as many steps as fit into `minutes`, within 200 to 1,500; or with `steps`."""
-    fits = int(60 * minutes / max(seconds_per_step, 1e-6)) // 50 * 50
+def with_steps(
+    plan: Plan, *, seconds_per_step: float, precision: str, minutes: float | None, steps: int | None
+) -> Plan:
+    """Return the plan with `steps`, or with as many as fit into `minutes`, 200 at least.
+
+    Where neither is given: as many as fit into `MINUTES`, within 200 to 1,500, or to 500 from a trained network.
+    """
+    fits = int(60 * (MINUTES if minutes is None else minutes) / max(seconds_per_step, 1e-6)) // 50 * 50
     most = STEPS[1] if plan.start is None else STEPS[1] // 3
-    steps = min(max(fits, STEPS[0]), most) if steps is None else steps
+    fits = max(STEPS[0], min(fits, most) if minutes is None else fits)
+    steps = fits if steps is None else steps
     warmup = min(plan.config.warmup_steps, steps // 4)
     config = replace(
         plan.config, steps=steps, warmup_steps=warmup, precision=precision, validate_every=max(1, steps // 6)

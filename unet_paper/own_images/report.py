@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -85,7 +86,7 @@ def advice(total: CellScores, history: History) -> list[str]:
         lines.append("Nothing was found (all black): do the masks tell cells from background? Train longer.")
     if total.merged > 0:
         cut = f"{total.merged} cells were taken for one with a neighbour"
-        lines.append(f"{cut}: draw them one pixel apart, and annotate more that touch.")
+        lines.append(f"{cut}: annotate more that touch; in masks of 0 and 255, leave a gap between them.")
     if total.missed > 0.2 * total.cells:
         missed = f"{total.missed} of {total.cells} cells were missed"
         lines.append(f"{missed}: annotate more that look like them, or train longer.")
@@ -96,7 +97,8 @@ def advice(total: CellScores, history: History) -> list[str]:
     if len(errors) > 2 and errors[-1] > 1.2 * min(errors):
         lines.append("The held-out error rose towards the end: more annotated images will help more than more steps.")
     elif len(errors) > 2 and errors[-1] < 0.9 * errors[-2]:
-        lines.append("The held-out error was still falling: train longer (--minutes 20).")
+        longer = math.ceil(max(history.seconds / 30, 1))
+        lines.append(f"The held-out error was still falling: train longer, into a new folder (--minutes {longer}).")
     if total.seg >= GOOD and not lines:
         lines.append("Little is left to do: look at the overlays, then use it on all of your images.")
     elif total.seg < FAIR:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from unet_paper.arrays import IGNORE, check_labels, check_same_shape
+from unet_paper.cells import connected_cells
 from unet_paper.datasets.image_files import label_frames
 from unet_paper.metrics.cells import det, match_cells, merged_cells, seg
 from unet_paper.own_images.pairs import cells_of, find_pairs, image_name, understand
@@ -68,18 +69,22 @@ def score_files(masks, reference, *, unannotated: int | None = None) -> list[Cel
     Parameters
     ----------
     masks, reference : path
-        As in `unet_paper.own_images.pairs.find_pairs`.
+        As in `unet_paper.own_images.pairs.find_pairs`. Where the masks hold one value beside 0, such as 255, each
+        connected patch is a cell, on either side.
     unannotated : int, optional
         Value of the reference's pixels that nobody annotated; by default as `train_on_folder` finds it.
     """
     pairs = _paired(masks, reference)
     frames = [list(label_frames(truth)) for _, truth in pairs]
     meaning = understand([frame for file in frames for frame in file], unannotated=unannotated)
+    drawn = [list(label_frames(found)) for found, _ in pairs]
+    is_binary = len(np.unique(np.concatenate([np.unique(mask[mask > 0]) for file in drawn for mask in file]))) == 1
     references, results, names = [], [], []
-    for (found, truth), images in zip(pairs, frames, strict=True):
-        for number, (labels, cells) in enumerate(zip(images, label_frames(found), strict=True)):
+    for (found, truth), images, masks_there in zip(pairs, frames, drawn, strict=True):
+        for number, (labels, cells) in enumerate(zip(images, masks_there, strict=True)):
             references.append(cells_of(labels, meaning, name=truth.path.name))
-            results.append(check_labels(cells, name=found.path.name))
+            cells = check_labels(cells, name=found.path.name)
+            results.append(connected_cells(np.maximum(cells, 0)) if is_binary else cells)
             names.append(image_name(found.path) + (f"_t{number:03d}" if len(images) > 1 else ""))
     return score_cells(references, results, names=names)
 
