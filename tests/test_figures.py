@@ -25,9 +25,10 @@ from unet_paper.figures.cell_tracking import (
     plot_tracked,
 )
 from unet_paper.figures.em_segmentation import plot_largest_mergers, plot_thickness
+from unet_paper.figures.gpu_training import plot_stages, plot_wall_time
 from unet_paper.figures.introduction import ANCESTORS, plot_ancestors, plot_operations
 from unet_paper.figures.overlap_tile import plot_phases, plot_tiling
-from unet_paper.figures.style import COLOURS
+from unet_paper.figures.style import COLOURS, coloured
 from unet_paper.figures.training import plot_running_averages, plot_signals
 
 FIGURE_1 = [  # channels × side², as the paper's figure has them, in the order of the forward pass
@@ -219,6 +220,26 @@ def test_a_window_is_framed_round_its_pixel():
     assert window == (first[9], first[3], last[9] - first[9] + 1)
     assert pixel == (92 + 9 - 1, 92 + 3 - 1, 3)  # three pixels wide, or it could not be seen
     assert output == (92, 92, 20)
+
+
+def test_no_curve_is_left_out_without_a_word():
+    curves = {str(number): number for number in range(5)}
+    assert [(name, curve) for name, curve, _ in coloured(curves)] == list(curves.items())
+    assert len({colour for *_, colour in coloured(curves)}) == 5
+    with pytest.raises(ValueError, match=r"6 curves, but 5 colours that can be told apart: 0, 1, 2, 3, 4, 5"):
+        coloured(curves | {"5": 5})
+
+
+def test_a_floor_beyond_its_bar_is_drawn():
+    axes = plot_stages({"slow": {"forward": 1.0}, "fast": {"forward": 1.0}}, {"slow": 0.5, "fast": 1.2}).axes[0]
+    assert axes.get_xlim()[1] > 120
+    assert [line.get_xdata()[0] for line in axes.lines] == [50, 120]
+
+
+def test_many_runs_over_time_are_all_drawn():
+    runs = {str(number): ([0.1, 1.0], [0.2, 0.1]) for number in range(7)}
+    axes = plot_wall_time(runs, hours=10, goal=0.06).axes[0]
+    assert {line.get_label() for line in axes.lines} >= set(runs)
 
 
 def test_running_averages_are_drawn_over_their_gradients():

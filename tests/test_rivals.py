@@ -195,6 +195,27 @@ def test_equal_time_counts_on_one_kind_of_processor_alone(small):
     assert (len(rows.of("rival-unet-5", 1)), rows.processor) == (2, here)
     jobs = rival_jobs(["rival-unet-5"], small.folder, folds=[1], seconds=0.1)
     assert [job.seed for job in jobs] == [2], "it is run again"
+    longer = {"seed": 2, "config": made["config"] | {"seed": 2}, "budget": made["budget"] | {"seconds": 9.0}}
+    for elsewhere in ({"matrix_units": "some other units"}, {}):
+        write_json(small.folder / "rival-unet-5-fold1-seed2.json", made | longer | elsewhere)
+        assert len(rival_rows.read_rivals(small.folder).usable) == 2, "what most have, budget and processor together"
+
+
+def test_steps_are_told_for_each_kind_of_processor(small):
+    made = run_rival(SMALL[0], 1, 0, small, seconds=0.1)
+    course = made["courses"][0]
+    chosen = {"config": made["config"] | {"learning_rate": 1e-3}, "matrix_units": "other units"}
+    for name, seconds, changed in (
+        ("rival-unet-5-fold1", 0.1, {}),
+        ("rival-unet-5-fold4", 0.3, {"fold": 4}),
+        ("rival-unet-5-rate-0.001-fold2", 0.5, {"fold": 2, **chosen}),
+        ("rival-unet-5-fold1-seed1", 9.0, {"seed": 1, "networks": [{"base_channels": 9}]}),
+    ):
+        timed = {"courses": [course | {"step_seconds": {"fastest tenth": seconds, "median": seconds}}]}
+        write_json(small.folder / f"{name}.json", made | timed | changed)
+    found = rival_rows.step_milliseconds(small.folder)
+    other = processor_of(made | chosen)
+    assert found == {SMALL[0].title: {processor_of(made): pytest.approx(200), other: pytest.approx(500)}}
 
 
 def complete(ours: float, theirs: float) -> rival_rows.RivalRows:

@@ -299,6 +299,12 @@ def test_absent_gpu(sequence, network, capsys):
     assert "PyTorch finds no GPU here; say --device cpu" in capsys.readouterr().err
 
 
+def test_a_pixel_has_two_sides(sequence, network, capsys):
+    with pytest.raises(SystemExit):
+        main(["segment", str(sequence), "out", "--network", network, "--pixel-size", "0.65,0.65,3"])
+    assert "has 3 numbers; height and width of a pixel are two" in capsys.readouterr().err
+
+
 def test_track_needs_a_network_or_masks(sequence, capsys):
     with pytest.raises(SystemExit):
         main(["track", str(sequence), str(sequence.parent)])

@@ -276,6 +276,10 @@ def test_averages_are_read_for_every_network():
 def test_an_effect_without_rows_was_not_run_yet():
     assert told(studies_with([row("base", [0.1])]), "padded") == "an unknown amount (not run yet)"
     assert told(studies_with([row("base", [0.1]), row("padded", [0.3])]), "padded").startswith("+0.2000")
+    rows = studies_with([row("base", [0.1]), row("base again", [0.2]), row("padded", [0.3])])
+    assert told(rows, "padded", against="base again").startswith("+0.1000")
+    with pytest.raises(ValueError, match="against is 'bas again'; choose one of 'base'"):
+        told(rows, "padded", against="bas again")
 
 
 def test_the_same_network_has_an_error_on_the_block_and_one_on_images_drawn_at_random():

@@ -37,11 +37,12 @@ def test_absent_and_empty_folders(tmp_path):
         list_images(tmp_path / "slide.svs")
 
 
-def test_one_bit_per_pixel_gives_numbers(tmp_path):
-    tifffile.imwrite(tmp_path / "a.tif", GREY > 10, photometric="minisblack")
+@pytest.mark.parametrize(("photometric", "bright"), [("minisblack", GREY > 10), ("miniswhite", GREY <= 10)])
+def test_one_bit_per_pixel_gives_numbers(tmp_path, photometric, bright):
+    tifffile.imwrite(tmp_path / "a.tif", GREY > 10, photometric=photometric)
     (pixels,) = read(tmp_path / "a.tif")
     assert pixels.dtype == np.uint8
-    np.testing.assert_array_equal(pixels, GREY > 10)
+    np.testing.assert_array_equal(pixels, bright)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32, np.int16, np.float32])

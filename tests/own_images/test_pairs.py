@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from unet_paper.own_images.pairs import cells_of, find_pairs, read_examples, understand
+from unet_paper.own_images.pairs import cells_of, find_pairs, pictures_in, read_examples, understand
 
 IMAGE = np.arange(80, dtype=np.uint8).reshape(8, 10)
 MASK = np.zeros((8, 10), np.uint8)
@@ -102,6 +102,11 @@ def test_what_segment_writes_beside_masks_is_no_mask(tmp_path):
     write(tmp_path / "truth", "man_seg000.tif")
     (pair,), _ = find_pairs(tmp_path / "cells", tmp_path / "truth", images_are_masks=True)
     assert pair.image.path.name == "t000_mask.tif"
+    write(tmp_path / "cells", "t000.tif", pixels=IMAGE)
+    pairs, missing = find_pairs(tmp_path / "cells", tmp_path / "cells")
+    assert ([pair.mask.path.name for pair in pairs], missing) == (["t000_mask.tif"], [])
+    write(tmp_path / "maps", "a_probability.tif", "b_probability.tif", pixels=IMAGE)
+    assert len(pictures_in(tmp_path / "maps")) == 2, "images of that name, beside no mask"
 
 
 def test_classes_are_refused():

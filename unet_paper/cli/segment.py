@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from dataclasses import fields
 from pathlib import Path
 
@@ -152,7 +152,7 @@ def pixel_size(text: str) -> float | tuple[float, float]:
     """Return one number, or two that stand with a comma between them."""
     sides = [float(part) for part in text.split(",")]
     if len(sides) > 2:
-        raise ValueError(f"{text} has {len(sides)} numbers; height and width of a pixel are two")
+        raise ArgumentTypeError(f"{text} has {len(sides)} numbers; height and width of a pixel are two")
     return sides[0] if len(sides) == 1 else (sides[0], sides[1])
 
 

@@ -30,7 +30,9 @@ def add_parser(subparsers) -> None:
     parser.add_argument("--dry-run", action="store_true", help="stop after the plan; nothing is written")
     parser.add_argument("--from", dest="start", metavar="NAME", help=f"start from a {NETWORK_HELP}")
     parser.add_argument(
-        "--minutes", type=float, help="time for training (default: 6, and at most 1500 steps, or 500 with --from)"
+        "--minutes",
+        type=float,
+        help="time for training, for 200 steps at least (default: 6, at most 1500 steps, or 500 with --from)",
     )
     parser.add_argument("--steps", type=int, metavar="N", help="number of steps, whatever time they take")
     parser.add_argument(

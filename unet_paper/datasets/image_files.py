@@ -23,7 +23,11 @@ from unet_paper.datasets.tiff import TiffImages, open_tiff
 from unet_paper.datasets.zarr_images import is_zarr, open_zarr
 
 ENDINGS = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
-BESIDE_MASKS = ("_overlay.png", "_probability.tif")  # what `segment` writes into the folder of its masks
+BESIDE_MASKS = (
+    "_overlay.png",
+    "_probability.tif",
+    "_probability.zarr",
+)  # what `segment` writes into the folder of its masks
 FIX = "save it as a grey TIFF or PNG, for example in Fiji"
 LUMINANCE = (0.2125, 0.7154, 0.0721)  # how bright red, green and blue look (ITU-R BT.709, as in scikit-image)
 MICROMETRES = {"m": 1e6, "cm": 1e4, "mm": 1e3, "µm": 1.0, "μm": 1.0, "um": 1.0, "micron": 1.0, "microns": 1.0}
@@ -294,6 +298,7 @@ def shown(tiff: TiffImages, plane: np.ndarray) -> np.ndarray:
     """Return pixels (channels, H, W) of a TIFF with colour numbers looked up and 0 as black."""
     if tiff.palette is not None:
         return np.moveaxis(tiff.palette[plane[0]], -1, 0)
+    plane = plane.astype(np.uint8) if plane.dtype == bool else plane  # one bit per pixel: numbers to reckon with
     if tiff.is_inverted and plane.dtype.kind == "u":
         return np.asarray(_full(tiff)).astype(plane.dtype) - plane
     return plane
@@ -301,7 +306,6 @@ def shown(tiff: TiffImages, plane: np.ndarray) -> np.ndarray:
 
 def grey_of(plane: np.ndarray, file: ImageFile, channel: int | None) -> np.ndarray:
     """Return the chosen channel of pixels (channels, H, W), or the luminance of a colour picture, as (H, W)."""
-    plane = plane.astype(np.uint8) if plane.dtype == bool else plane  # one bit per pixel: numbers to reckon with
     if channel is not None:
         return plane[channel]
     if not file.is_colour:

@@ -109,15 +109,18 @@ def load_masks(path: str | os.PathLike) -> np.ndarray:
     FileNotFoundError, ValueError
         As in `load_image_sequence`, or if pixels are no whole numbers (1.5, NaN), below -1, or too large for int32.
     """
-    is_one = is_zarr(Path(path))
-    pixels = (
-        np.stack(list(label_frames(describe(Path(path))))) if is_one else _read_frames(Path(path), complete=True)[1]
-    )
+    path = Path(path)
+    if is_zarr(path):
+        pixels = np.stack(list(label_frames(describe(path))))
+    else:
+        _, pixels = _read_frames(path, complete=True, are_masks=True)
     return check_labels(pixels, name=str(path), ranks=(3,))
 
 
-def numbered_files(folder: Path, *, prefix: str = "") -> dict[int, Path]:
+def numbered_files(folder: Path, *, prefix: str = "", are_masks: bool = False) -> dict[int, Path]:
     """Return the images of a folder by the last number in their names, ascending; those that begin with `prefix`.
+
+    Of masks, what `segment` writes beside them is passed over.
 
     Raises
     ------
@@ -129,6 +132,7 @@ def numbered_files(folder: Path, *, prefix: str = "") -> dict[int, Path]:
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} does not exist; name a folder of frames or a TIFF stack")
     paths = [path for path in sorted(folder.glob(f"{prefix}*")) if _is_image(path)]
+    paths = [path for path in paths if not (are_masks and is_beside_mask(path))]
     if not paths:
         folders = sorted(path.name for path in folder.iterdir() if path.is_dir())
         hint = f"; its folders are {', '.join(folders)}" if folders else ""
@@ -169,11 +173,11 @@ def read_stack(files: dict[int, Path]) -> np.ndarray:
     return np.stack(frames)
 
 
-def _read_frames(path: Path, *, complete: bool) -> tuple[tuple[int, ...], np.ndarray]:
+def _read_frames(path: Path, *, complete: bool, are_masks: bool = False) -> tuple[tuple[int, ...], np.ndarray]:
     if path.is_file():
         pixels = read_tiff(path, rank=3, fix=FIX) if path.suffix.lower() != ".png" else _read_image(path)[None]
         return tuple(range(len(pixels))), pixels
-    files = numbered_files(path)
+    files = numbered_files(path, are_masks=are_masks)
     if complete:
         refuse_gaps(files, first=min(files))
     return tuple(files), read_stack(files)
@@ -192,8 +196,7 @@ def _read_image(path: Path) -> np.ndarray:
 
 
 def _is_image(path: Path) -> bool:
-    is_image = path.is_file() and path.suffix.lower() in ENDINGS and not path.name.startswith(".")
-    return is_image and not is_beside_mask(path)
+    return path.is_file() and path.suffix.lower() in ENDINGS and not path.name.startswith(".")
 
 
 def _number(path: Path) -> int:

@@ -19,6 +19,7 @@ from scipy import stats
 
 from unet_paper.experiments.studies import CHANGES, LARGEST, PLAIN_BLOCK, RINGED_BLOCK, SEEDS, Planned
 from unet_paper.experiments.study_rows import Rows
+from unet_paper.options import check_choice
 
 CONFIDENCE = 0.95
 SYMMETRIES = "8 symmetries"  # maps averaged over these: between seeds of the base, V_Rand differs by a quarter as much
@@ -182,7 +183,14 @@ def effects(
         Which test set or average, such as `SYMMETRIES`; rows without it are left out.
     against : str, optional
         The change that all are compared with, such as ``"base again"``; by default each with its own.
+
+    Raises
+    ------
+    ValueError
+        If there is no change `against`.
     """
+    if against is not None:
+        check_choice(against, tuple(CHANGES), name="against")
     found = []
     for change in CHANGES.values() if names is None else map(CHANGES.get, names):
         other = against or change.against

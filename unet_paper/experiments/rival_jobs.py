@@ -91,11 +91,14 @@ class RivalJob:
         """
         here = processor_of({"device": device_name(torch.device("cpu")), "matrix_units": matrix_units()})
         return any(
-            (record["fold"], record["budget"]["seconds"]) == (self.fold, self.seconds)
-            and not misfit(record, self.method, self.rate)
-            and (self.way != "equal" or processor_of(record) == here)
-            for record in read_records(self.label, folder, seed=self.seed)
+            record["budget"]["seconds"] == self.seconds and (self.way != "equal" or processor_of(record) == here)
+            for record in self.records(folder)
         )
+
+    def records(self, folder: Path | None) -> list[dict]:
+        """Return its records in a folder, of this recipe and of any budget; None stands for `data/results`."""
+        found = read_records(self.label, folder, seed=self.seed)
+        return [one for one in found if one["fold"] == self.fold and not misfit(one, self.method, self.rate)]
 
 
 def misfit(record: Mapping, rival: Rival, rate: float | None = None) -> str:
@@ -154,7 +157,7 @@ def rival_jobs(
     seeds: Sequence[int] | None = None,
     seconds: float | None = None,
 ) -> list[RivalJob]:
-    """Return the planned runs that have no record of their budget yet, neither in `folder` nor in `data/results`.
+    """Return the planned runs that have no record yet that counts here, neither in `folder` nor in `data/results`.
 
     Parameters
     ----------

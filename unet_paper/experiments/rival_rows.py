@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -17,7 +16,6 @@ from unet_paper.experiments.rival_jobs import misfit, planned
 from unet_paper.experiments.rivals import EQUAL_SIZE, KINDS, RATE, RATED, RIVALS, SEEDS
 from unet_paper.experiments.summary import interval
 
-T = TypeVar("T", float, str)
 UNEVEN = 1.3  # median processor time of a step over that of the fastest tenth: above it, the host was slow at times
 NEAR, FAR = 3, 10  # px from a border between cell and membrane: up to here close to it, from here on far from it
 
@@ -78,8 +76,8 @@ def read_rivals(folder: Path | None = None) -> RivalRows:
             missing[name, fold, seed] = why
         else:
             found[name, fold, seed] = records[0]
-    seconds = _most_frequent(record["budget"]["seconds"] for record in found.values())
-    processor = _most_frequent(map(processor_of, found.values()))
+    shared = Counter((record["budget"]["seconds"], processor_of(record)) for record in found.values())
+    seconds, processor = max(shared, key=lambda kind: (shared[kind], kind), default=(None, None))
     for run, record in found.items():
         if record["budget"]["seconds"] != seconds:
             missing[run] = f"trained for {record['budget']['seconds']:g} s, the others for {seconds:g} s"
@@ -132,12 +130,6 @@ def read_patient(folder: Path | None = None) -> dict[str, dict]:
     jobs = planned(list(RIVALS), "patient")
     found = {job.rival: read_records(job.label, folder, seed=job.seed) for job in jobs}
     return {name: records[0] for name, records in found.items() if records and not misfit(records[0], RIVALS[name])}
-
-
-def _most_frequent(values: Iterable[T]) -> T | None:
-    """Return the value that comes most often, of several the largest; None without any."""
-    counted = Counter(values)
-    return max(counted, key=lambda value: (counted[value], value), default=None)
 
 
 def difference_interval(
@@ -239,12 +231,15 @@ def step_milliseconds(folder: Path | None = None) -> dict[str, dict[str, float]]
         a median over the runs of equal time and those that tried rates.
     """
     found: dict[str, dict[str, list[float]]] = {}
-    for job in planned(RATED, "rates") + planned(RATED, "equal"):
-        for record in read_records(job.label, folder, seed=job.seed) if job.tile is None else ():
-            times = [1e3 * course["step_seconds"]["fastest tenth"] for course in record["courses"] if "loss" in course]
+    jobs = [job for job in planned(RATED, "rates") + planned(RATED, "equal") if job.tile is None]
+    for record in (record for job in jobs for record in job.records(folder)):
+        times = [
+            1e3 * course["step_seconds"]["fastest tenth"] for course in record["courses"] if "step_seconds" in course
+        ]
+        if times:
             found.setdefault(record["title"], {}).setdefault(processor_of(record), []).extend(times)
     return {
-        title: {processor: float(np.median(times)) for processor, times in each.items() if times}
+        title: {processor: float(np.median(times)) for processor, times in each.items()}
         for title, each in found.items()
     }
 

@@ -90,7 +90,7 @@ CLAIMS = tuple(
                 *("training", "fig-signals", "the first weights"),
             ),
             (
-                "Single tiles with a high momentum, by which many of them decide a step, do as well as a batch.",
+                "A high momentum lets single tiles stand in for a batch: many of them decide a step.",
                 f"momentum {MOMENTUM}",
                 *("ablations", "ablations-momentum", "momentum or a batch"),
             ),

@@ -24,7 +24,7 @@ def plot_stages(stages: Mapping[str, Mapping[str, float]], floors: Mapping[str, 
         Text -> seconds that the operations need at least.
     """
     figure, axes = plt.subplots(figsize=(WIDTH, 1.5 + 0.62 * len(stages)))
-    end = max(100, *(101 * floors[text] / sum(seconds.values()) for text, seconds in stages.items()))
+    end = max([100, *(101 * floors[text] / sum(seconds.values()) for text, seconds in stages.items())])
     for row, (text, seconds) in enumerate(stages.items()):
         whole = sum(seconds.values())
         _stacked_bar(axes, row, {stage: 100 * value / whole for stage, value in seconds.items()})

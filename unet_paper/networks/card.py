@@ -271,8 +271,7 @@ OWN_LIMITS = """\
 It was trained on few images of one kind: on other cells, microscopes or magnifications it may fail without any sign of
 it. Look at its result before you count anything in it. It is no medical device.
 
-Its terms are those of the images that it learned from, and of the network that it started from; the licence note above
-names them.
+Its terms are those of whatever it learned from; the licence note above says which that is.
 """
 
 LIMITS = """\

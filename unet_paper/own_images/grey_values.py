@@ -179,7 +179,7 @@ def axis_scales(
     Raises
     ------
     ValueError
-        If a number is not above 0, or the network does not know the size of its own cells.
+        If a number is not in 0.0001 .. 10000, or the network does not know the size of its own cells.
     """
     for name, value in (("scale", scale), ("diameter", diameter), *(("pixel size", side) for side in pixel_size or ())):
         if value is not None and not SMALLEST <= value <= 1 / SMALLEST:

@@ -96,8 +96,8 @@ def train_on_folder(
     unannotated : int, optional
         Value of pixels in the masks that nobody annotated; see `unet_paper.own_images.pairs.read_examples`.
     minutes : float, optional
-        Time for training, above 0; the number of steps follows from it and from the speed of this machine. By default
-        six minutes, and at most 1,500 steps, or 500 from a network to start from.
+        Time for training, above 0; the number of steps follows from it and from the speed of this machine, 200 at
+        least. By default six minutes, and at most 1,500 steps, or 500 from a network to start from.
     steps : int, optional
         Number of steps, whatever time they take.
     seed : int

@@ -139,12 +139,19 @@ def _masks_in(masks) -> list[Path]:
 def pictures_in(images) -> list[Path]:
     """Return the images of folders, files or patterns without the masks that lie among them.
 
-    A name like `a_mask.tif` counts as a mask only where `a` is there too.
+    A name like `a_mask.tif` counts as a mask only where `a` is there too; so with `a_overlay.png` and other files that
+    `segment` writes beside masks.
     """
     paths = list_images(images)
     keys = {_key(path) for path in paths if not _role(path, MASK_WORDS) and not _role(path, IGNORED_WORDS)}
     masks = {path for path in paths if _role(path, MASK_WORDS) or _role(path, IGNORED_WORDS)}
-    return [path for path in paths if path not in masks or _key(path) not in keys]
+    paths = [path for path in paths if path not in masks or _key(path) not in keys]
+    return [path for path in paths if not is_beside_mask(path) or _key(_masked(path)) not in keys]
+
+
+def _masked(path: Path) -> Path:
+    """Return the name of the image beside whose mask a file lies: `a` of `a_overlay.png`."""
+    return path.with_name(path.name.rpartition("_")[0] + path.suffix)
 
 
 def read_examples(

@@ -189,7 +189,7 @@ def in_words(plan: Plan, examples: Sequence[Example], annotation: Annotation) ->
         ],
         "cells": f"{images.diameter:g} px across (median); smaller than {images.min_size} px in area is no cell",
         "scale": f"{images.scale:g}: the network sees cells of {images.diameter * images.scale:.0f} px",
-        "pixel size": "unknown" if images.pixel_size is None else f"{images.pixel_size:.3g} µm",
+        "pixel size": "unknown, or not square" if images.pixel_size is None else f"{images.pixel_size:.3g} µm",
         "held out": f"{len(plan.held_out)} of {len(plan.held_out) + len(plan.learn)}: {', '.join(plan.held_out[:6])}",
         "network": f"{plan.base_channels} channels in the first level (the paper: 64), "
         + ("fresh weights" if plan.start is None else f"starting from {plan.start}"),

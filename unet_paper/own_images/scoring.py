@@ -8,10 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from unet_paper.arrays import IGNORE, check_labels, check_same_shape
-from unet_paper.cells import connected_cells
 from unet_paper.datasets.image_files import label_frames
 from unet_paper.metrics.cells import det, match_cells, merged_cells, seg
-from unet_paper.own_images.pairs import cells_of, find_pairs, image_name, understand
+from unet_paper.own_images.pairs import Annotation, cells_of, find_pairs, image_name, understand
 
 HEAD = ("image", "cells", "found", "SEG", "DET", "F1", "merged", "missed", "extra")
 
@@ -78,13 +77,13 @@ def score_files(masks, reference, *, unannotated: int | None = None) -> list[Cel
     frames = [list(label_frames(truth)) for _, truth in pairs]
     meaning = understand([frame for file in frames for frame in file], unannotated=unannotated)
     drawn = [list(label_frames(found)) for found, _ in pairs]
-    is_binary = len(np.unique(np.concatenate([np.unique(mask[mask > 0]) for file in drawn for mask in file]))) == 1
+    values = np.unique(np.concatenate([np.unique(mask[mask > 0]) for file in drawn for mask in file]))
+    patches = Annotation("each patch is a cell", IGNORE, len(values) == 1)  # not `understand`, which refuses classes
     references, results, names = [], [], []
     for (found, truth), images, masks_there in zip(pairs, frames, drawn, strict=True):
         for number, (labels, cells) in enumerate(zip(images, masks_there, strict=True)):
             references.append(cells_of(labels, meaning, name=truth.path.name))
-            cells = check_labels(cells, name=found.path.name)
-            results.append(connected_cells(np.maximum(cells, 0)) if is_binary else cells)
+            results.append(cells_of(cells, patches, name=found.path.name))
             names.append(image_name(found.path) + (f"_t{number:03d}" if len(images) > 1 else ""))
     return score_cells(references, results, names=names)
 
