@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -70,17 +71,30 @@ def test_the_u_net_beats_as_many_windows_as_the_records_say(glued, where, inside
 
 def test_what_the_prose_says_of_single_rivals_is_in_the_records(glued):
     rows = rival_rows.read_rivals()
-    for measure in ("rand_error", "warping_error"):
-        w31, n3, n4 = (rival_rows.mean_of(rows.of(f"rival-{name}", 1), measure) for name in ("w31", "n3", "n4"))
-        assert glued[f"w31_{measure}"] == w31 < min(n3, n4), "the best of the windows"
-    assert glued["w31_rand_error"] > glued["n4_ours_1"]
-    assert glued["w31_warping_error"] > glued["n4_warped_ours_1"]
-    assert glued["fcn_seed_range"] > abs(glued["fcn_theirs_1"] - glued["fcn_ours_1"]), "no difference beyond luck"
+    for measure, best, ours in (("rand_error", "n3", "n4_ours_1"), ("warping_error", "w31", "n4_warped_ours_1")):
+        errors = {name: rival_rows.mean_of(rows.of(f"rival-{name}", 1), measure) for name in ("w31", "n3", "n4")}
+        assert min(errors, key=errors.get) == best, "of the windows"
+        assert glued[f"{best}_{measure}"] == errors[best] > glued[ours], "behind the U-Net as large as N4"
+    assert glued["n4_ours_1"] < glued["n4_theirs_1"]
+    assert glued["n4_ours_4"] > glued["n4_theirs_4"], "the pair that is lost"
     for fold in SEEDS:
-        assert glued[f"fcn_ours_{fold}"] < glued[f"hyper_theirs_{fold}"], "the lower rate, the smaller Rand error"
-        assert glued[f"fcn_warped_ours_{fold}"] > glued[f"hyper_warped_theirs_{fold}"]
+        assert glued[f"n4_warped_ours_{fold}"] < glued[f"n4_warped_theirs_{fold}"]
+        for rival in ("fcn", "hyper"):
+            assert (glued[f"{rival}_ours_{fold}"] < glued[f"{rival}_theirs_{fold}"]) == (fold == 1)
+            assert glued[f"{rival}_warped_ours_{fold}"] > glued[f"{rival}_warped_theirs_{fold}"]
     assert (glued["tile_rate"], glued["unet_rate"]) == (RATE, RIVALS["rival-unet-16"].rate)
     assert (glued["ends_1"], glued["ends_4"]) == ("0 and 29", "0 and 23")
+
+
+def test_intervals_of_differences_hold_0_where_the_prose_says_so(glued):
+    def holds_0(told: str) -> bool:
+        _, low, high = map(float, re.findall(r"[+-]?\d+\.\d+", told))
+        return low <= 0 <= high
+
+    assert holds_0(glued["n4_rand_error_4"])
+    runs = [(rival, fold) for rival in ("fcn", "hyper") for fold in SEEDS]
+    assert [run for run in runs if not holds_0(glued["{}_rand_error_{}".format(*run)])] == [("fcn", 1)]
+    assert not any(holds_0(glued["{}_warping_error_{}".format(*run)]) for run in runs)
 
 
 def test_no_verdict_without_all_of_its_runs(glued):
