@@ -87,6 +87,13 @@ def test_what_the_prose_says_of_single_rivals_is_in_the_records(glued):
     assert (glued["ends_1"], glued["ends_4"]) == ("0 and 29", "0 and 23")
 
 
+def test_the_coarsest_head_sees_no_membrane_and_nobody_else_is_blind():
+    first = rival_rows.read_rivals().first(1)
+    assert [name for name, record in first.items() if rival_rows.is_empty(record)] == ["rival-fcn-32s"]
+    errors = {name: record["scores"]["none"]["warping_error"] for name, record in first.items()}
+    assert min(errors, key=errors.get) == "rival-fcn-32s", "why the order leaves it out"
+
+
 def test_intervals_of_differences_hold_0_where_the_prose_says_so(glued):
     def holds_0(told: str) -> bool:
         _, low, high = map(float, re.findall(r"[+-]?\d+\.\d+", told))

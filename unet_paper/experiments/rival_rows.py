@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from unet_paper.baselines.cascade import BATCH
+from unet_paper.experiments.effects import EMPTY
 from unet_paper.experiments.record import processor_of, read_records
 from unet_paper.experiments.rival_jobs import misfit, planned
 from unet_paper.experiments.rivals import EQUAL_SIZE, KINDS, RATE, RATED, RIVALS, SEEDS
@@ -205,6 +206,14 @@ def near_and_far(records: Sequence[Mapping]) -> np.ndarray:
         parts = distance <= NEAR, distance >= FAR
         shares.append([np.average(error[part], weights=pixels[part]) for part in parts])
     return np.array(shares).reshape(-1, 2)
+
+
+def is_empty(record: Mapping) -> bool:
+    """Tell whether a map is the same everywhere, by its V_Rand; its warping error is small, for it joins nothing.
+
+    `unet_paper.experiments.effects.EMPTY` says how small a V_Rand that is.
+    """
+    return record["scores"]["none"]["v_rand"] < EMPTY["v_rand"]
 
 
 def step_ratio(record: Mapping) -> float | None:
