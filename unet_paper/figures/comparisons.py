@@ -153,7 +153,7 @@ def plot_distance(curves: Mapping[str, tuple[Sequence[int], Sequence[float]]]) -
     """
     figure, axes = plt.subplots(figsize=(TEXT_WIDTH, 3.6))
     for number, (title, (distance, error)) in enumerate(curves.items()):
-        axes.plot(distance, error, label=title, linestyle=("-", "--")[number // 7 % 2])
+        axes.plot(distance, error, label=title, linestyle=("-", "--", ":")[number // 7 % 3])
     labels = {"xlabel": "distance to the nearest border (px)", "ylabel": "wrong pixels (fraction)"}
     axes.set(**labels, ylim=(0, None), xticks=(1, 5, 10, 15, 20))
     if curves:
