@@ -8,6 +8,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.patches import FancyArrowPatch, Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from unet_paper.figures.style import COLOURS, TEXT_WIDTH, panels, show_image
 
@@ -136,8 +137,11 @@ def plot_scores(scores: Mapping[str, Mapping[str, Sequence[float]]]) -> mpl.figu
         for row, (title, values) in enumerate(scores.items()):
             colour = COLOURS["result" if title.startswith("U-Net") else "image"]
             panel.plot(values[measure], [row] * len(values[measure]), "o", color=colour)
-        panel.set(title=measure.replace("_", " ").capitalize(), xlim=(0, None), xlabel="error (0 is best)")
+        largest = max((value for values in scores.values() for value in values[measure]), default=1)
+        panel.set(title=measure.replace("_", " ").capitalize(), xlim=(0, 1.1 * largest))
+        panel.xaxis.set_major_locator(MaxNLocator(2))
         panel.grid(axis="y", color=COLOURS["quiet"], alpha=0.3)
+    axes[1].set_xlabel("error (0 is best)")
     axes[0].set_yticks(range(len(scores)), scores, fontsize=9)
     axes[0].set_ylim(max(len(scores), 1) - 0.5, -0.5)
     return figure
@@ -151,13 +155,15 @@ def plot_distance(curves: Mapping[str, tuple[Sequence[int], Sequence[float]]]) -
     curves : mapping of str to pair
         Title -> distances in px, the last standing for all beyond, and the share of wrong pixels at each.
     """
-    figure, axes = plt.subplots(figsize=(TEXT_WIDTH, 3.6))
+    figure, axes = plt.subplots(figsize=(TEXT_WIDTH, 3.4 + 0.13 * len(curves)))
     for number, (title, (distance, error)) in enumerate(curves.items()):
         axes.plot(distance, error, label=title, linestyle=("-", "--", ":")[number // 7 % 3])
     labels = {"xlabel": "distance to the nearest border (px)", "ylabel": "wrong pixels (fraction)"}
-    axes.set(**labels, ylim=(0, None), xticks=(1, 5, 10, 15, 20))
+    axes.set(**labels, yscale="log", xticks=(1, 5, 10, 15, 20))
+    axes.set_yticks([0.01, 0.03, 0.1, 0.3], ["0.01", "0.03", "0.1", "0.3"])
+    axes.set_yticks([], minor=True)
     if curves:
-        axes.legend(fontsize=9, ncols=2)
+        figure.legend(fontsize=9, ncols=2, loc="outside lower center")
     return figure
 
 
