@@ -23,11 +23,8 @@ from unet_paper.datasets.tiff import TiffImages, open_tiff
 from unet_paper.datasets.zarr_images import is_zarr, open_zarr
 
 ENDINGS = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
-BESIDE_MASKS = (
-    "_overlay.png",
-    "_probability.tif",
-    "_probability.zarr",
-)  # what `segment` writes into the folder of its masks
+# What `segment` writes into the folder of its masks.
+BESIDE_MASKS = ("_overlay.png", "_probability.tif", "_probability.zarr")
 FIX = "save it as a grey TIFF or PNG, for example in Fiji"
 LUMINANCE = (0.2125, 0.7154, 0.0721)  # how bright red, green and blue look (ITU-R BT.709, as in scikit-image)
 MICROMETRES = {"m": 1e6, "cm": 1e4, "mm": 1e3, "µm": 1.0, "μm": 1.0, "um": 1.0, "micron": 1.0, "microns": 1.0}
