@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 
-from unet_paper.experiments import RIVALS, results_folder, rival_rows, rival_verdicts
+from unet_paper.experiments import RIVALS, effects, results_folder, rival_rows, rival_verdicts
 from unet_paper.experiments.rivals import RATE, SEEDS
 
 pytestmark = pytest.mark.book
@@ -89,7 +89,7 @@ def test_what_the_prose_says_of_single_rivals_is_in_the_records(glued):
 
 def test_the_coarsest_head_sees_no_membrane_and_nobody_else_is_blind():
     first = rival_rows.read_rivals().first(1)
-    assert [name for name, record in first.items() if rival_rows.is_empty(record)] == ["rival-fcn-32s"]
+    assert [name for name, record in first.items() if effects.is_collapsed(record, "none")] == ["rival-fcn-32s"]
     errors = {name: record["scores"]["none"]["warping_error"] for name, record in first.items()}
     assert min(errors, key=errors.get) == "rival-fcn-32s", "why the order leaves it out"
 

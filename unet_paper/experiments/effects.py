@@ -77,9 +77,17 @@ class Effect(NamedTuple):
         return f"{self.difference:+z.4f} ({self.low:+z.4f} to {self.high:+z.4f}{runs}{failed})"
 
 
-def is_collapsed(row: Mapping) -> bool:
-    """Tell whether a run learned nothing: at the best threshold its V_Rand, or SEG, is that of a map of one value."""
-    score = row["scores"]["block"]
+def is_collapsed(row: Mapping, test: str = "block") -> bool:
+    """Tell whether a run learned nothing: at the best threshold its V_Rand, or SEG, is that of a map of one value.
+
+    Parameters
+    ----------
+    row : mapping
+        Of a run; also the record of a rival, whose scores are called ``"none"``.
+    test : str
+        Which of its scores.
+    """
+    score = row["scores"][test]
     return any(score[measure] < level for measure, level in EMPTY.items() if measure in score)
 
 

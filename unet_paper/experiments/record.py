@@ -9,6 +9,7 @@ import platform
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -181,6 +182,12 @@ def processor_of(record: Mapping) -> str:
         With ``"device"`` and, if it knows them, ``"matrix_units"``, as from `circumstances`.
     """
     return f"{record['device']}, {record.get('matrix_units') or 'no units for 16-bit numbers known'}"
+
+
+@cache
+def this_processor() -> str:
+    """Return the kind of processor of this machine, as `processor_of` has it."""
+    return processor_of({"device": device_name(torch.device("cpu")), "matrix_units": matrix_units()})
 
 
 def data_hash(dataset: Dataset) -> str:

@@ -6,17 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import torch
-
 from unet_paper.experiments.plan import Experiment
-from unet_paper.experiments.record import (
-    device_name,
-    matrix_units,
-    processor_of,
-    read_records,
-    record_path,
-    run_name,
-)
+from unet_paper.experiments.record import processor_of, read_records, record_path, run_name, this_processor
 from unet_paper.experiments.rival_runs import run_rival
 from unet_paper.experiments.rivals import LARGER_TILES, RATE, RATED, RECIPE, RIVALS, SECONDS, SEEDS, Rival
 from unet_paper.experiments.runner import Place
@@ -89,9 +80,9 @@ class RivalJob:
 
         Of equal time, one of another kind of processor does not count: there the same time is another race.
         """
-        here = processor_of({"device": device_name(torch.device("cpu")), "matrix_units": matrix_units()})
         return any(
-            record["budget"]["seconds"] == self.seconds and (self.way != "equal" or processor_of(record) == here)
+            record["budget"]["seconds"] == self.seconds
+            and (self.way != "equal" or processor_of(record) == this_processor())
             for record in self.records(folder)
         )
 

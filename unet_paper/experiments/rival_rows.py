@@ -11,7 +11,6 @@ import numpy as np
 import torch
 
 from unet_paper.baselines.cascade import BATCH
-from unet_paper.experiments.effects import EMPTY
 from unet_paper.experiments.record import processor_of, read_records
 from unet_paper.experiments.rival_jobs import misfit, planned
 from unet_paper.experiments.rivals import EQUAL_SIZE, KINDS, RATE, RATED, RIVALS, SEEDS
@@ -129,8 +128,8 @@ def read_patient(folder: Path | None = None) -> dict[str, dict]:
         Where the records lie, by default `data/results`.
     """
     jobs = planned(list(RIVALS), "patient")
-    found = {job.rival: read_records(job.label, folder, seed=job.seed) for job in jobs}
-    return {name: records[0] for name, records in found.items() if records and not misfit(records[0], RIVALS[name])}
+    found = {job.rival: job.records(folder) for job in jobs}
+    return {name: records[0] for name, records in found.items() if records}
 
 
 def difference_interval(
@@ -206,14 +205,6 @@ def near_and_far(records: Sequence[Mapping]) -> np.ndarray:
         parts = distance <= NEAR, distance >= FAR
         shares.append([np.average(error[part], weights=pixels[part]) for part in parts])
     return np.array(shares).reshape(-1, 2)
-
-
-def is_empty(record: Mapping) -> bool:
-    """Tell whether a map is the same everywhere, by its V_Rand; its warping error is small, for it joins nothing.
-
-    `unet_paper.experiments.effects.EMPTY` says how small a V_Rand that is.
-    """
-    return record["scores"]["none"]["v_rand"] < EMPTY["v_rand"]
 
 
 def step_ratio(record: Mapping) -> float | None:
