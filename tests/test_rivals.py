@@ -15,7 +15,7 @@ from unet_paper.experiments import RIVALS, results_folder, rival_rows, rival_run
 from unet_paper.experiments.record import processor_of, run_name
 from unet_paper.experiments.rival_jobs import RivalJob, finished, misfit, planned, rival_jobs
 from unet_paper.experiments.rival_runs import error_by_distance, run_rival
-from unet_paper.experiments.rivals import EQUAL_SIZE, LEAPT, RATED, SEEDS, tile_for
+from unet_paper.experiments.rivals import EQUAL_SIZE, LEAPT, RATED, SEEDS, seeds_of, tile_for
 from unet_paper.experiments.runner import Place, estimated_seconds
 from unet_paper.experiments.study_runs import unpacked
 from unet_paper.files import write_json
@@ -224,7 +224,7 @@ def complete(ours: float, theirs: float) -> rival_rows.RivalRows:
 
     names = {*EQUAL_SIZE, *EQUAL_SIZE.values()}
     errors = {name: ours if RIVALS[name].kind == "unet" else theirs for name in names}
-    usable = {(n, fold, seed): record(errors[n]) for n in names for fold, seeds in SEEDS.items() for seed in seeds}
+    usable = {(n, fold, seed): record(errors[n]) for n in names for fold in SEEDS for seed in seeds_of(n, fold)}
     return rival_rows.RivalRows(usable, {}, 1200.0)
 
 
@@ -236,8 +236,28 @@ def test_verdicts_follow_from_complete_rows_alone():
     lacking = replace(full, missing={("rival-n4", 4, 0): "not run"})
     found = rival_verdicts.verdicts(lacking)["C11"]
     assert (found.verdict, found.missing) == ("not examined", ("rival-n4-fold4",))
+    others = replace(full, missing={("rival-n3", 4, 0): "not run"})
+    assert rival_verdicts.verdicts(others) == better, "N3 decides nothing"
     condition = "After 1200 s of one thread each, on the sections 6-11 and 24-29, the U-Net is better in 4 of 4 pairs."
     assert better["C11"].reason == condition
+
+
+def test_methods_that_decide_have_three_seeds_on_both_blocks():
+    assert [seeds_of("rival-n3", fold) for fold in (1, 4)] == [(0, 1, 2), (0,)]
+    decide = {name for name in RIVALS if seeds_of(name, 4) == (0, 1, 2)}
+    assert decide == {f"rival-{name}" for name in ("n4", "unet-5", "fcn-8s", "unet-16", "hypercolumns", "unet-12")}
+
+
+def test_the_first_plan_had_one_seed_on_the_second_block():
+    full = complete(0.1, 0.2)
+    full.usable["rival-n4", 4, 1]["scores"]["none"]["rand_error"] = 0.0  # the mean of three is 0.07, the U-Net's 0.1
+    full.usable["rival-n4", 4, 2]["scores"]["none"]["rand_error"] = 0.0
+    first = replace(full, missing={("rival-n4", 4, 2): "not run"}).as_first_planned()
+    assert {seed for _, fold, seed in first.usable if fold == 4} == {0}
+    assert {seed for _, fold, seed in first.usable if fold == 1} == {0, 1, 2}
+    assert not first.missing
+    told = [rival_verdicts.verdicts(rows)["C11"].verdict for rows in (full, first)]
+    assert told == ["partly", "reproduced"]
 
 
 def test_seeds_have_a_spread_and_one_run_has_none():

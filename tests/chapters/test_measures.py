@@ -31,6 +31,12 @@ def test_rand_and_pixel_error_disagree(glued):
     assert glued["gap_rand"] > 2 * glued["shift_rand"]
 
 
+def test_conventions_of_the_rand_error_decide_about_its_first_digit(glued):
+    assert glued["shrunk_by"] == 2
+    assert glued["convention_2012"] == pytest.approx(glued["convention_ours"], abs=1e-3)
+    assert min(glued["convention_one_object"], glued["convention_all_pixels"]) > glued["convention_ours"] + 0.1
+
+
 def test_conventions_of_table_1(glued):
     assert glued["forms_differ"] < 1e-3
     assert glued["blurred_pixel"] < glued["blurred_difference"]

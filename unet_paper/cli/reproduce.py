@@ -28,7 +28,7 @@ def add_parser(subparsers) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=NAMES)
     parser.add_argument("--fold", type=int, action="append", help="only this fold (may be given more than once)")
     parser.add_argument("--seed", type=int, action="append", help="only this seed (default: all that are planned)")
-    seconds = "of rivals, processor time of each training (default: 300; --patient 3600, --rates 100)"
+    seconds = "of rivals, processor time of each training (default: 300; --patient 1800, --rates 100)"
     parser.add_argument("--seconds", type=float, help=seconds)
     way = parser.add_mutually_exclusive_group()
     patient = "of rivals, end a run when the sections 12-17 stop improving; --seconds is a cap then"

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from unet_paper.baselines.cascade import BATCH
+from unet_paper.experiments.effects import is_collapsed
 from unet_paper.experiments.record import processor_of, read_records
 from unet_paper.experiments.rival_jobs import misfit, planned
-from unet_paper.experiments.rivals import EQUAL_SIZE, KINDS, RATE, RATED, RIVALS, SEEDS
+from unet_paper.experiments.rivals import EQUAL_SIZE, KINDS, RATE, RATED, RIVALS, SEEDS, seeds_of
 from unet_paper.experiments.summary import interval
 
 UNEVEN = 1.3  # median processor time of a step over that of the fastest tenth: above it, the host was slow at times
@@ -49,6 +50,19 @@ class RivalRows:
     def of(self, name: str, fold: int) -> list[dict]:
         """Return the records of all seeds of a rival on a fold."""
         return [record for (rival, there, _), record in self.usable.items() if (rival, there) == (name, fold)]
+
+    @property
+    def blind(self) -> list[tuple[str, int, int]]:
+        """The runs that learned nothing: which (rival, fold, seed) have a map that finds no cells."""
+        return [run for run, record in self.usable.items() if is_collapsed(record, "none")]
+
+    def as_first_planned(self) -> RivalRows:
+        """Return the rows without the seeds of `MORE_SEEDS`, which were added when the others were there."""
+        usable, missing = (
+            {run: found for run, found in rows.items() if run[2] in SEEDS[run[1]]}
+            for rows in (self.usable, self.missing)
+        )
+        return replace(self, usable=usable, missing=missing)
 
     @property
     def gaps(self) -> list[str]:
@@ -168,7 +182,8 @@ def against_equals(rows: RivalRows, measures: Sequence[str]) -> dict[tuple[str, 
     """
     table = {}
     for (name, unet), fold in ((pair, fold) for pair in EQUAL_SIZE.items() for fold in SEEDS):
-        shared = [seed for seed in SEEDS[fold] if all((which, fold, seed) in rows.usable for which in (name, unet))]
+        seeds = seeds_of(name, fold)
+        shared = [seed for seed in seeds if all((which, fold, seed) in rows.usable for which in (name, unet))]
         if shared:
             theirs, ours = ([rows.usable[which, fold, seed] for seed in shared] for which in (name, unet))
             found = {m: difference_interval(by_section(theirs, m), by_section(ours, m)) for m in measures}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from unet_paper.experiments.findings import NOT, OPEN, PARTLY, REPRODUCED
 from unet_paper.experiments.plan import EM_BLOCK
 from unet_paper.experiments.record import run_name
 from unet_paper.experiments.rival_rows import RivalRows, mean_of
-from unet_paper.experiments.rivals import EQUAL_SIZE, RIVALS, SEEDS
-from unet_paper.experiments.study_verdicts import NOT, OPEN, PARTLY, REPRODUCED, Verdict
+from unet_paper.experiments.rivals import DECIDING, EQUAL_SIZE, RIVALS, SEEDS, seeds_of
+from unet_paper.experiments.study_verdicts import Verdict
 
 ERRORS = ("warping_error", "rand_error")
 
@@ -19,15 +20,12 @@ def verdicts(rows: RivalRows) -> dict[str, Verdict]:
     C11: the U-Net as large as the sliding window N4 must have the smaller warping and Rand error, as a mean over the
     seeds, on both folds. C4: so must the U-Nets as large as hypercolumns and the fully convolutional network.
     """
-    return {
-        "C4": _beats(rows, ("rival-n4", "rival-hypercolumns", "rival-fcn-8s")),
-        "C11": _beats(rows, ("rival-n4",)),
-    }
+    return {claim: _beats(rows, rivals) for claim, rivals in DECIDING.items()}
 
 
 def _beats(rows: RivalRows, rivals: Sequence[str]) -> Verdict:
     pairs = [(EQUAL_SIZE[name], name, fold) for name in rivals for fold in SEEDS]
-    wanted = [(name, fold, seed) for *both, fold in pairs for name in both for seed in SEEDS[fold]]
+    wanted = [(name, fold, seed) for *both, fold in pairs for name in both for seed in seeds_of(name, fold)]
     missing = tuple(dict.fromkeys(run_name(*run) for run in wanted if run in rows.missing))
     if missing:
         return Verdict(OPEN, "", "The planned runs of equal time are not complete.", missing=missing)

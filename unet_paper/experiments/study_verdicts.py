@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from unet_paper.experiments.effects import MEASURE, SYMMETRIES, Effect, effects
+from unet_paper.experiments.findings import NOT, OPEN, PARTLY, REPRODUCED
 from unet_paper.experiments.studies import CHANGES, CHOOSING_BLOCK, FEW, RATES, Planned, named
 from unet_paper.experiments.study_rows import Rows
 
-REPRODUCED, PARTLY, NOT, OPEN = "reproduced", "partly", "not reproduced", "not examined"
 CELLS = "seg_error"  # 1 - SEG
 MARGIN = 0.01  # of 1 - V_Rand: by how much a batch may be better than momentum that still counts as as good
 
@@ -25,7 +25,7 @@ class Verdict:
     Attributes
     ----------
     verdict : str
-        ``"reproduced"``, ``"partly"``, ``"not reproduced"``, or ``"not examined"`` as long as runs are missing.
+        Of `unet_paper.experiments.findings.VERDICTS`; ``"not examined"`` as long as runs are missing.
     ours : str
         Each effect with its interval.
     reason : str

@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from unet_paper.experiments.effects import Effect
-from unet_paper.figures.style import COLOURS, ORDER, TEXT_WIDTH, WIDTH, coloured, panels, show_image
+from unet_paper.figures.style import COLOURS, TEXT_WIDTH, WIDTH, coloured, panels, show_image
 
 _EMPTY = "no run recorded yet"
 
@@ -60,9 +60,8 @@ def plot_few_sections(errors: Mapping[str, Mapping[int, Sequence[float]]], *, me
         What the error is called.
     """
     figure, axes = plt.subplots(figsize=(WIDTH, 3.6))
-    drawn = [(name, of) for name, of in errors.items() if of]
-    for place, (name, of) in enumerate(drawn):
-        colour = COLOURS[ORDER[place % len(ORDER)]]
+    drawn = coloured({name: of for name, of in errors.items() if of})
+    for place, (name, of, colour) in enumerate(drawn):
         for number, values in of.items():
             axes.plot([number * 1.03**place] * len(values), values, "o", color=colour, markersize=3, alpha=0.6)
         numbers = sorted(of)
