@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from unet_paper.experiments import RIVALS, results_folder, rival_rows, rival_verdicts
-from unet_paper.experiments.rivals import RATE, SEEDS, seeds_of
+from unet_paper.experiments.rivals import EQUAL_SIZE, RATE, SEEDS, seeds_of
 
 pytestmark = pytest.mark.book
 
@@ -49,23 +49,21 @@ def test_the_load_of_the_machine_is_that_of_the_record(glued):
 
 def test_runs_on_a_slow_host_are_named(glued):
     named = []
-    for record in rival_rows.read_rivals().first(1).values():
+    for (_, fold, seed), record in rival_rows.read_rivals().usable.items():
         steps = [course["step_seconds"] for course in record["courses"] if "step_seconds" in course]
         ratio = max((each["median"] / each["fastest tenth"] for each in steps), default=0)
-        named += [f"{record['title']}, {ratio:.2f}"] if ratio > glued["uneven_above"] else []
+        named += [f"{record['title']} (fold {fold}, seed {seed}): {ratio:.2f}"] if ratio > glued["uneven_above"] else []
     assert glued["uneven"] == ("; ".join(named) or "none")
 
 
-def test_the_added_seeds_ran_about_as_fast_as_the_first(glued):
+def test_how_many_steps_the_added_seeds_made(glued):
     usable = rival_rows.read_rivals().usable
-    steps = {run: record["courses"][0]["step_seconds"] for run, record in usable.items() if run[1] == 4 and run[2]}
-    ratios = [
-        each["fastest tenth"] / usable[name, 4, 0]["courses"][0]["step_seconds"]["fastest tenth"]
-        for (name, _, _), each in steps.items()
-    ]
+    steps = {run: record["courses"][0]["steps"] for run, record in usable.items() if run[1] == 4}
+    ratios = {(name, seed): made / steps[name, 4, 0] for (name, _, seed), made in steps.items() if seed}
     assert len(ratios) == 12
-    assert (glued["sitting_least"], glued["sitting_most"]) == (min(ratios), max(ratios))
-    assert 0.85 < min(ratios) < max(ratios) < 1
+    assert (glued["added_least"], glued["added_most"]) == (min(ratios.values()), max(ratios.values()))
+    for key, name in (("n4", "rival-n4"), ("unet5", "rival-unet-5")):
+        assert glued[f"added_{key}"] == f"{ratios[name, 1]:.2f} and {ratios[name, 2]:.2f}"
 
 
 @pytest.mark.parametrize(("where", "inside"), [("near", range(3)), ("far", range(9, 20))])
@@ -75,10 +73,19 @@ def test_the_u_net_beats_as_many_windows_as_the_records_say(glued, where, inside
         wrong = [sum(each["error"][n] * each["pixels"][n] for n in inside) for each in found]
         return np.mean(wrong) / sum(found[0]["pixels"][n] for n in inside)
 
-    unet, *windows = (rate(name) for name in ("rival-unet-16", "rival-w31", "rival-n3", "rival-n4"))
+    unet, small, *windows = (rate(f"rival-{name}") for name in ("unet-16", "unet-5", "w31", "n3", "n4"))
     assert glued[f"{where}_unet_1"] == pytest.approx(unet)
+    assert glued[f"{where}_unet5_1"] == pytest.approx(small)
+    assert (small < min(windows)) == (where == "near"), "the one as large as N4"
     assert glued[f"{where}_beaten"] == sum(unet < each for each in windows)
     assert glued["windows"] == len(windows)
+    of_windows = [glued[f"{where}_{name}_4"] for name in ("w31", "n3", "n4")]
+    assert glued[f"{where}_unet_4"] < min(of_windows), "on 24-29 both halves show"
+    if where == "far":
+        assert small > max(windows[1:]), "behind N3 and N4"
+        assert glued["far_unet5_4"] == pytest.approx(np.mean(of_windows[1:]), rel=0.05), "about level with N3 and N4"
+    else:
+        assert glued["near_unet5_4"] < min(of_windows)
 
 
 def test_what_the_prose_says_of_single_rivals_is_in_the_records(glued):
@@ -115,6 +122,28 @@ def test_every_run_of_the_u_net_is_ahead_of_every_run_of_n4_but_for_the_rand_err
         assert glued["n4_theirs_range_4"] == f"{min(theirs):.3f} to {max(theirs):.3f}"
 
 
+@pytest.mark.parametrize("rival", ["rival-fcn-8s", "rival-hypercolumns"])
+def test_every_run_of_a_padded_rival_has_a_smaller_warping_error_than_every_run_of_its_u_net(rival):
+    rows = rival_rows.read_rivals()
+    for fold in SEEDS:
+        ours, theirs = (
+            [run["scores"]["none"]["warping_error"] for run in rows.of(name, fold)]
+            for name in (EQUAL_SIZE[rival], rival)
+        )
+        assert max(theirs) < min(ours)
+
+
+def test_v_rand_on_24_to_29_speaks_for_the_padded_rivals_mostly_by_one_seed():
+    rows = rival_rows.read_rivals()
+    for rival in ("rival-fcn-8s", "rival-hypercolumns"):
+        gains = [
+            np.mean(rival_rows.by_section([rows.usable[rival, 4, seed]], "v_rand"))
+            - np.mean(rival_rows.by_section([rows.usable[EQUAL_SIZE[rival], 4, seed]], "v_rand"))
+            for seed in range(3)
+        ]
+        assert max(gains) > sum(gains) / 2 > 0
+
+
 def test_the_first_plan_alone_would_have_said_less(glued):
     first = rival_verdicts.verdicts(rival_rows.read_rivals().as_first_planned())["C11"]
     assert (glued["first_C11"], glued["verdict_C11"]) == (first.verdict, "reproduced")
@@ -126,6 +155,9 @@ def test_the_coarsest_head_is_blind_with_one_seed_and_nobody_else_is(glued):
     assert rows.blind == [("rival-fcn-32s", 1, 0), ("rival-fcn-32s", 4, 0)]
     seeing = [run["scores"]["none"]["v_rand"] for run in rows.of("rival-fcn-32s", 1) if run["seed"]]
     assert glued["coarse_v_rand"] == " and ".join(f"{value:.2f}" for value in seeing)
+    pixels = {run["seed"]: run["scores"]["none"]["pixel_error"] for run in rows.of("rival-fcn-32s", 1)}
+    assert glued["coarse_pixel"] == f"{pixels[1]:.4f} and {pixels[2]:.4f}"
+    assert glued["blind_pixel"] == pixels[0] == pytest.approx(pixels[1], rel=1e-3) == pytest.approx(pixels[2], rel=1e-3)
     assert max(seeing) < 0.9 < rows.usable["rival-n4", 1, 0]["scores"]["none"]["v_rand"], "coarse"
     first = rows.first(1)
     errors = {name: record["scores"]["none"]["warping_error"] for name, record in first.items()}
@@ -140,6 +172,7 @@ def test_intervals_of_differences_hold_0_where_the_prose_says_so(glued):
     assert not any(holds_0(glued[f"n4_rand_error_{fold}"]) for fold in SEEDS)
     assert not holds_0(glued["n3_rand_error_4"])
     assert not any(holds_0(glued[f"{rival}_v_rand_4"]) for rival in ("fcn", "hyper"))
+    assert all(holds_0(glued[f"{rival}_v_rand_1"]) for rival in ("fcn", "hyper"))
     assert all(float(glued[f"{rival}_v_rand_4"].split()[0]) > 0 for rival in ("fcn", "hyper")), "ahead"
     runs = [(rival, fold) for rival in ("fcn", "hyper") for fold in SEEDS]
     assert [run for run in runs if not holds_0(glued["{}_rand_error_{}".format(*run)])] == [("fcn", 1)]

@@ -259,6 +259,12 @@ def step_milliseconds(folder: Path | None = None) -> dict[str, dict[str, float]]
     }
 
 
+def run_title(run: tuple[str, int, int]) -> str:
+    """Return what a run, (rival, fold, seed), is called in a sentence."""
+    name, fold, seed = run
+    return f"{RIVALS[name].title} (fold {fold}, seed {seed})"
+
+
 def mean_of(records: Sequence[Mapping], measure: str) -> float:
     """Return the mean of a measure over records."""
     return float(np.mean([record["scores"]["none"][measure] for record in records]))

@@ -1,4 +1,7 @@
-"""What the comparison says about claims C4 and C11, by rules that were written before the runs."""
+"""What the comparison says about claims C4 and C11, by rules that were written before the runs.
+
+Which runs count was changed afterwards: see `unet_paper.experiments.rivals.MORE_SEEDS`.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ def verdicts(rows: RivalRows) -> dict[str, Verdict]:
     """Return what the comparison says about C4 and C11; with runs missing, which ones.
 
     C11: the U-Net as large as the sliding window N4 must have the smaller warping and Rand error, as a mean over the
-    seeds, on both folds. C4: so must the U-Nets as large as hypercolumns and the fully convolutional network, too.
+    seeds, on both folds. C4: so must the U-Nets as large as hypercolumns and the fully convolutional network.
     """
     first = rows.as_first_planned()
     return {claim: _against_plan(_beats(rows, rivals), _beats(first, rivals)) for claim, rivals in DECIDING.items()}

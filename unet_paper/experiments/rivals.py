@@ -26,9 +26,9 @@ from unet_paper.options import check_choice
 from unet_paper.overlap_tile import tile_grid
 from unet_paper.training.config import TrainConfig
 
-# Processor time of one thread for each run, in s, by what the run is for. "equal": the comparison; with matrix units
-# for bfloat16 a U-Net of 16 channels takes about 4,000 steps in it, and all runs, three seeds and both folds, fit into
-# six hours of a core. "patient": at most so long, ending when the sections 12-17 stop improving. "rates": to choose.
+# Processor time of one thread for each run, in s, by what the run is for. "equal": the comparison; a U-Net of 16
+# channels takes 4,000 to 5,500 steps in it, and all runs fit into six and a half hours of a core. "patient": at most so
+# long, ending when the sections 12-17 stop improving. "rates": to choose.
 SECONDS = {"equal": 300.0, "patient": 1800.0, "rates": 100.0}
 SEEDS = {1: (0, 1, 2), 4: (0,)}  # fold -> seeds of all: 6-11 are annotated plainly, 24-29 with rings
 SIDE = 512  # px, of a section
