@@ -136,7 +136,7 @@ def plot_scores(scores: Mapping[str, Mapping[str, Sequence[float]]]) -> mpl.figu
     for panel, measure in zip(axes, ("warping_error", "rand_error", "pixel_error"), strict=True):
         for row, (title, values) in enumerate(scores.items()):
             colour = COLOURS["result" if title.startswith("U-Net") else "image"]
-            panel.plot(values[measure], [row] * len(values[measure]), "o", color=colour)
+            panel.plot(values[measure], [row] * len(values[measure]), "o", color=colour, markersize=5, alpha=0.6)
         largest = max((value for values in scores.values() for value in values[measure]), default=1)
         panel.set(title=measure.replace("_", " ").capitalize(), xlim=(0, 1.1 * largest))
         panel.xaxis.set_major_locator(MaxNLocator(2))
