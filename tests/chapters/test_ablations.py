@@ -43,6 +43,18 @@ def test_the_border_term_helps_cells_that_touch_beyond_luck_in_one_direction(): 
     assert [effect.is_gain for effect in found] == [False, True]
 
 
+@pytest.mark.parametrize("measure", [effects.MEASURE, "pixel_error"])
+def test_scaling_stronger_bending_and_half_of_the_dropout_show_nothing_beyond_luck(measure):  # as the prose has it
+    scaling = "scaling instead of elastic"
+    names = [scaling, f"{scaling}, 1 section", "elastic 10 px", "elastic 20 px"]
+    names += ["no rotations", "no flips", "dropout 0.25"]
+    found = effects.effects(read_studies(), measure, names=names)
+    assert sorted(effect.change for effect in found) == sorted(names)
+    assert not any(effect.excludes_zero for effect in found)
+    if measure == "pixel_error":  # a gain that takes leaving out both
+        assert effects.effects(read_studies(), measure, names=["no rotations, no flips"])[0].is_gain
+
+
 def test_two_networks_trained_live(glued):
     assert glued["live_steps"] == 3
     assert 0 < glued["live_base"] < 10
