@@ -26,9 +26,8 @@ from unet_paper.options import check_choice
 from unet_paper.overlap_tile import tile_grid
 from unet_paper.training.config import TrainConfig
 
-# Processor time of one thread for each run, in s, by what the run is for. "equal": the comparison; a U-Net of 16
-# channels takes 4,000 to 5,500 steps in it, and all runs fit into six and a half hours of a core. "patient": at most so
-# long, ending when the sections 12-17 stop improving. "rates": to choose.
+# Processor time of one thread for each run, in s, by what the run is for. "equal": the comparison, six hours
+# of one core in all. "patient": at most so long, ending when the sections 12-17 stop improving. "rates": to choose.
 SECONDS = {"equal": 300.0, "patient": 1800.0, "rates": 100.0}
 SEEDS = {1: (0, 1, 2), 4: (0,)}  # fold -> seeds of all: 6-11 are annotated plainly, 24-29 with rings
 SIDE = 512  # px, of a section
@@ -189,8 +188,8 @@ EQUAL_SIZE = {
 }
 # The rivals, each beside its U-Net, that a claim's verdict rests on.
 DECIDING = {"C4": ("rival-n4", "rival-hypercolumns", "rival-fcn-8s"), "C11": ("rival-n4",)}
-# One run each was planned on 24-29. When they were there, the Rand error of N4 and of its U-Net hung on single runs, so
-# all methods that a verdict rests on got two more.
+# One run each was planned on 24-29. By these, N4 had the smaller Rand error there, and C11 hung on one run each. So all
+# methods that a verdict rests on got two more.
 MORE_SEEDS = {4: (1, 2)}
 
 

@@ -117,11 +117,16 @@ def plot_maps(
     figure, axes = panels(max(len(every), 1), columns, width=TEXT_WIDTH, row_height=7.5 / columns)
     for panel, (title, content) in zip(axes, every.items(), strict=False):
         show_image(panel, content, vmin=0, vmax=1)
-        panel.set_title(title.split(", as large")[0], fontsize=9.5)
+        panel.set_title(brief(title), fontsize=9.5)
     if not every:
         axes[0].text(0.5, 0.5, "no run recorded", ha="center")
         axes[0].axis("off")
     return figure
+
+
+def brief(title: str) -> str:
+    """Return a rival's title without the rival that a U-Net is as large as."""
+    return title.split(", as large")[0]
 
 
 def plot_scores(scores: Mapping[str, Mapping[str, Sequence[float]]]) -> mpl.figure.Figure:
