@@ -11,7 +11,7 @@ import pytest
 from unet_paper.baselines.cascade import BATCH
 from unet_paper.cli import main
 from unet_paper.datasets import synthetic_em
-from unet_paper.experiments import RIVALS, results_folder, rival_rows, rival_runs, rival_verdicts, rivals
+from unet_paper.experiments import RIVALS, patient_rows, results_folder, rival_rows, rival_runs, rival_verdicts, rivals
 from unet_paper.experiments.record import processor_of, run_name
 from unet_paper.experiments.rival_jobs import RivalJob, finished, misfit, planned, rival_jobs
 from unet_paper.experiments.rival_runs import error_by_distance, run_rival
@@ -109,10 +109,38 @@ def test_a_patient_run_never_learns_from_the_sections_it_ends_by(small, monkeypa
     assert rival_jobs(["rival-unet-5"], small.folder, seconds=0.2, way="patient") == []
     assert rival_jobs(["rival-cascade"], small.folder, way="patient") == []
     assert [job.name for job in finished(["rival-unet-5"], small.folder)] == ["rival-unet-5-patient-fold1"]
-    assert rival_rows.read_patient(small.folder) == {"rival-unet-5": made}
-    monkeypatch.setitem(RIVALS, "rival-unet-5", replace(SMALL[0], rate=0.5))
-    assert rival_rows.read_patient(small.folder) == {}, "of another recipe"
     assert rival_rows.read_rivals(small.folder).first() == {}, "no row of equal time"
+
+
+def test_patient_runs_are_rows_with_one_cap_and_one_recipe(small, monkeypatch):
+    monkeypatch.setattr(rival_runs, "CHOOSING", range(1, 2))
+    job = RivalJob("rival-unet-5", 1, 0, "patient", 0.2)
+    job.run(small, lambda history: None)
+    why = patient_rows.read_patient(small.folder).missing["rival-unet-5", 1, 0]
+    assert why == "ended at 0.2 s or after 10 looks without a gain, not at 1800 s or after 10"
+    monkeypatch.setitem(rivals.SECONDS, "patient", 0.2)
+    rows = patient_rows.read_patient(small.folder)
+    assert rows.usable == {("rival-unet-5", 1, 0): job.records(small.folder)[0]}
+    assert len(rows.missing) == len(RIVALS) - 2, "all others; the cascade has no such run"
+    assert set(rows.missing.values()) == {"not run"}
+    monkeypatch.setitem(RIVALS, "rival-unet-5", replace(SMALL[0], rate=0.5))
+    assert patient_rows.read_patient(small.folder).usable == {}, "of another recipe"
+
+
+def test_what_ended_a_patient_run_by_hand():
+    falling = [[60.0 * (1 + look), 0.1 - 0.01 * look] for look in range(4)]
+    flat = [[60.0 * (5 + look), 0.075] for look in range(10)]
+    made, capped = ({"looks": looks, "trained_seconds": looks[-1][0]} for looks in (falling + flat, falling))
+    assert patient_rows.course_of({"courses": [made]}) == {
+        "error on 12-17": "0.0700",
+        "at, min": "4.0",
+        "trained, min": "14.0",
+        "ended by": "no gain",
+    }
+    assert patient_rows.course_of({"courses": [capped, made]})["ended by"] == "the cap and no gain"
+    minutes, error = patient_rows.looks_of({"courses": [capped]})
+    assert minutes.tolist() == [1, 2, 3, 4]
+    assert error == pytest.approx([0.1, 0.09, 0.08, 0.07])
 
 
 def test_rates_are_tried_on_the_sections_that_no_result_includes(small):
@@ -358,7 +386,9 @@ def test_every_recorded_run_is_planned_and_of_the_recipe_that_its_name_says():
         job = jobs[name]
         assert (record["fold"], record["seed"], record["budget"]["seconds"]) == (job.fold, job.seed, job.seconds), name
         assert not misfit(record, job.method, job.rate), name
-    rows = rival_rows.read_rivals()
-    assert set(rows.missing.values()) <= {"not run"}
-    assert {run_name(*run) for run in rows.usable} == {name for name in recorded if "-rate-" not in name}
+    rows, patient = rival_rows.read_rivals(), patient_rows.read_patient()
+    assert set(rows.missing.values()) | set(patient.missing.values()) <= {"not run"}
+    used = {run_name(*run) for run in rows.usable}
+    used |= {run_name(f"{name}-patient", *run) for name, *run in patient.usable}
+    assert used == {name for name in recorded if "-rate-" not in name}
     assert RivalJob("rival-n4", 1, 0).name == "rival-n4-fold1"

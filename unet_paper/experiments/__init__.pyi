@@ -4,6 +4,7 @@ from . import effects as effects
 from . import evidence as evidence
 from . import findings as findings
 from . import measures as measures
+from . import patient_rows as patient_rows
 from . import plan as plan
 from . import publish as publish
 from . import recipe as recipe

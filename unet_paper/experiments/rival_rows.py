@@ -133,19 +133,6 @@ def read_tiles(folder: Path | None = None) -> dict[int, dict]:
     return {tile: records[0] for tile, records in sorted(found.items()) if records}
 
 
-def read_patient(folder: Path | None = None) -> dict[str, dict]:
-    """Return the record of each rival that was trained until the sections 12-17 stopped improving, by name.
-
-    Parameters
-    ----------
-    folder : pathlib.Path, optional
-        Where the records lie, by default `data/results`.
-    """
-    jobs = planned(list(RIVALS), "patient")
-    found = {job.rival: job.records(folder) for job in jobs}
-    return {name: records[0] for name, records in found.items() if records}
-
-
 def difference_interval(
     first: Sequence[float], second: Sequence[float], *, seed: int = 0
 ) -> tuple[float, float, float]:

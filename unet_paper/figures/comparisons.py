@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.patches import FancyArrowPatch, Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from unet_paper.figures.style import COLOURS, TEXT_WIDTH, panels, show_image
+from unet_paper.figures.style import COLOURS, TEXT_WIDTH, coloured, panels, show_image
 
 _LEVELS = 5  # of a contracting path
 
@@ -169,6 +169,27 @@ def plot_distance(curves: Mapping[str, tuple[Sequence[int], Sequence[float]]]) -
     axes.set_yticks([], minor=True)
     if curves:
         figure.legend(fontsize=9, ncols=2, loc="outside lower center")
+    return figure
+
+
+def plot_gains(groups: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[float]]]]) -> mpl.figure.Figure:
+    """Draw how the error on the sections 12-17 falls while methods are trained; a dot where it is smallest.
+
+    Parameters
+    ----------
+    groups : mapping
+        Title of a panel -> title of a method -> minutes of training, and the pixel error seen after each.
+    """
+    figure, axes = plt.subplots(len(groups), figsize=(TEXT_WIDTH, 2.3 * len(groups)), sharex=True, sharey=True)
+    for panel, (title, curves) in zip(axes, groups.items(), strict=True):
+        for name, (minutes, error), colour in coloured(curves):
+            best = int(np.argmin(error))
+            panel.plot(minutes, error, color=colour, linewidth=1.2, label=brief(name))
+            panel.plot(minutes[best], error[best], "o", color=colour, markersize=6)
+        panel.set(title=title, ylabel="pixel error")
+        if curves:
+            panel.legend(fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
+    axes[-1].set(xlabel="processor time of the training (min)", xlim=(0, None))
     return figure
 
 
