@@ -90,6 +90,11 @@ def test_a_run_leaves_a_record_that_says_what_it_was(small, rival):
     assert len(read["scores"]["none"]["sections"]["rand_error"]) == 1
     assert unpacked(read["map"]).shape == (64, 64)
     assert not list(small.folder.glob("*.checkpoint*"))
+    others = [small.folder / f"{rival.name}-fold1-seed{seed}-0-of-0.1-s.checkpoint" for seed in (1, 2)]
+    for other in others:
+        other.touch()
+    run_rival(rival, 1, 0, small, seconds=0.1)
+    assert all(other.exists() for other in others), "of runs that may still go on"
     rows = rival_rows.read_rivals(small.folder)
     assert list(rows.first()) == [rival.name]
     assert rows.seconds == 0.1
@@ -107,6 +112,8 @@ def test_a_patient_run_never_learns_from_the_sections_it_ends_by(small, monkeypa
     assert "12-17" in made["budget"]["rule"]
     assert all(0 < error < 1 for _, error in made["courses"][0]["looks"])
     assert rival_jobs(["rival-unet-5"], small.folder, seconds=0.2, way="patient") == []
+    monkeypatch.setattr("unet_paper.experiments.rival_jobs.PATIENCE", 11)
+    assert len(rival_jobs(["rival-unet-5"], small.folder, seconds=0.2, way="patient")) == 1, "another patience"
     assert rival_jobs(["rival-cascade"], small.folder, way="patient") == []
     assert [job.name for job in finished(["rival-unet-5"], small.folder)] == ["rival-unet-5-patient-fold1"]
     assert rival_rows.read_rivals(small.folder).first() == {}, "no row of equal time"
@@ -156,6 +163,8 @@ def test_rates_are_tried_on_the_sections_that_no_result_includes(small):
     made = json.loads((small.folder / "rival-unet-5-rate-0.001-fold2.json").read_text())
     assert made["config"]["learning_rate"] == 1e-3
     assert rival_rows.read_rates(small.folder) == {"rival-unet-5": {1e-3: made["scores"]["none"]["pixel_error"]}}
+    write_json(small.folder / "rival-unet-5-rate-0.001-fold2.json", made | {"networks": [{"base_channels": 2}]})
+    assert rival_rows.read_rates(small.folder) == {}, "of another network"
     assert rival_rows.read_rivals(small.folder).first() == {}, "no row of equal time"
 
 

@@ -206,6 +206,16 @@ class TestFit:
         assert torch.equal(again.score.bias, seen[0])
         assert not torch.equal(again.score.bias, seen[-1])
 
+    @pytest.mark.parametrize("patience", [0, 2])
+    def test_a_network_that_is_done_is_not_trained_again(self, tmp_path, patience):
+        budget = Budget(steps=6, patience=patience, look_every=1e-9)
+        how = {"checkpoint": tmp_path / "run", "look": (lambda net: (0.5, 0.5)) if patience else None}
+        done, again = self.net(), self.net(seed=5)
+        made = fit(done, self.draw, CONFIG, budget, **how)
+        resumed = fit(again, None, CONFIG, budget, **how)  # no draws: a step would fail
+        assert len(resumed.loss) == len(made.loss) == (4 if patience else 6)
+        assert torch.equal(again.score.bias, done.score.bias)
+
 
 class TestCascade:
     def test_a_disjunction_of_conjunctions_by_hand(self):

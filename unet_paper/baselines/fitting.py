@@ -124,7 +124,8 @@ def fit(
     look : callable, optional
         Measures the network on validation images: pixel error and threshold. Needed for patience. Its time counts.
     checkpoint : pathlib.Path, optional
-        Where the state is kept, with patience the best weights too; a run that finds one there goes on with it.
+        Where the state is kept, with patience the best weights too, now and then and at the end; a run that finds one
+        there goes on with it.
     on_report : callable, optional
         Called with the history now and then.
 
@@ -152,6 +153,8 @@ def fit(
     looked = saved = history.seconds
     with torch.random.fork_rng([]):
         for step, seconds, share in spend(budget, seconds=history.seconds, steps=len(history.loss)):
+            if budget.patience and _tired(history, budget.patience):
+                break
             rate = rate_at(config, budget, step, share)
             history.loss.append(_step(net.train(), optimiser, draw, config, step, rate))
             history.rate.append(rate)
@@ -166,8 +169,8 @@ def fit(
                 history.validation.append(Validation(step + 1, seconds, *look(net.eval())))
                 if best is not None and _is_best(history):
                     best.load_state_dict(net.state_dict())
-                if budget.patience and _tired(history, budget.patience):
-                    break
+    if checkpoint is not None:
+        save_checkpoint(checkpoint, net, optimiser, history, average=best)
     if best is not None and history.validation:
         net.load_state_dict(best.state_dict())
     net.eval()
@@ -196,4 +199,4 @@ def _is_best(history: History) -> bool:
 
 def _tired(history: History, patience: int) -> bool:
     errors = [look.pixel_error for look in history.validation]
-    return len(errors) - 1 - errors.index(min(errors)) >= patience
+    return bool(errors) and len(errors) - 1 - errors.index(min(errors)) >= patience

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from unet_paper.experiments.plan import Experiment
 from unet_paper.experiments.record import processor_of, read_records, record_path, run_name, this_processor
-from unet_paper.experiments.rival_runs import run_rival
+from unet_paper.experiments.rival_runs import PATIENCE, run_rival
 from unet_paper.experiments.rivals import LARGER_TILES, RATE, RATED, RECIPE, RIVALS, SECONDS, SEEDS, Rival, seeds_of
 from unet_paper.experiments.runner import Place
 from unet_paper.experiments.summary import CHOICE_FOLD
@@ -61,6 +61,11 @@ class RivalJob:
         return rival if self.tile is None else replace(rival, tile=self.tile)
 
     @property
+    def patience(self) -> int:
+        """Looks at the sections 12-17 without a gain that end it; 0: time does."""
+        return PATIENCE if self.way == "patient" else 0
+
+    @property
     def name(self) -> str:
         """What its files are called."""
         return run_name(self.label, self.fold, self.seed)
@@ -72,7 +77,7 @@ class RivalJob:
 
     def run(self, place: Place, report: Callable[[History], None]) -> None:
         """Train, score and write the record."""
-        how = {"label": self.label, "seconds": self.seconds, "rate": self.rate, "patient": self.way == "patient"}
+        how = {"label": self.label, "seconds": self.seconds, "rate": self.rate, "patience": self.patience}
         run_rival(self.method, self.fold, self.seed, place, report=report, **how)
 
     def is_recorded(self, folder: Path | None) -> bool:
@@ -81,7 +86,7 @@ class RivalJob:
         Of equal time, one of another kind of processor does not count: there the same time is another race.
         """
         return any(
-            record["budget"]["seconds"] == self.seconds
+            (record["budget"]["seconds"], record["budget"].get("patience", 0)) == (self.seconds, self.patience)
             and (self.way != "equal" or processor_of(record) == this_processor())
             for record in self.records(folder)
         )

@@ -113,7 +113,7 @@ def read_rates(folder: Path | None = None) -> dict[str, dict[float, float]]:
     """
     found: dict[str, dict[float, float]] = {}
     for job in planned(RATED, "rates"):
-        for record in read_records(job.label, folder) if job.tile is None else ():
+        for record in job.records(folder) if job.tile is None else ():
             found.setdefault(job.rival, {})[job.rate] = record["scores"]["none"]["pixel_error"]
     return found
 
@@ -129,7 +129,7 @@ def read_tiles(folder: Path | None = None) -> dict[int, dict]:
         Where the records lie, by default `data/results`.
     """
     jobs = [job for job in planned(["rival-unet-16"], "rates") if job.rate == RATE]
-    found = {job.method.tile: read_records(job.label, folder) for job in jobs}
+    found = {job.method.tile: job.records(folder) for job in jobs}
     return {tile: records[0] for tile, records in sorted(found.items()) if records}
 
 

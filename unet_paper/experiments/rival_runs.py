@@ -28,13 +28,14 @@ from unet_paper.files import write_json
 from unet_paper.metrics.em import em_scores
 from unet_paper.predict import cell_maps, standardised
 from unet_paper.training import History
+from unet_paper.training.checkpoint import previous
 from unet_paper.training.config import TrainConfig
 from unet_paper.training.tiles import prepare_tiles
 
 FARTHEST = 20  # px from the nearest border between cell and membrane; farther pixels count here
 CURVE_POINTS = 100
-# Looks at the sections 12-17 without improvement that end a run, and looks in the whole cap. Five were planned; the first
-# run ended by them early, since at a constant rate one look differs from the next by more than a few minutes' gain.
+# Looks at the sections 12-17 without improvement that end a run, and looks in the whole cap. Five were planned; they
+# ended the first run early, since at a constant rate a look differs from the next by more than a few minutes' gain.
 PATIENCE, LOOKS = 10, 40
 LEVELS = tuple(round(0.1 * step, 1) for step in range(1, 10))  # thresholds of a look
 CHOOSING = range(12, 18)  # sections on which a run of the second kind ends
@@ -49,10 +50,12 @@ def run_rival(
     label: str = "",
     seconds: float,
     rate: float | None = None,
-    patient: bool = False,
+    patience: int = 0,
     report: Callable[[History], None] | None = None,
 ) -> dict:
     """Train and score one run, and write its record; an interrupted one goes on with the network it was at.
+
+    But for the cascade, which begins again: its classifiers keep no checkpoint.
 
     Parameters
     ----------
@@ -68,8 +71,9 @@ def run_rival(
         Processor time in s for all of its training.
     rate : float, optional
         The learning rate, where one is to be chosen.
-    patient : bool
-        Learn from all but the sections 12-17 and end when their pixel error stops improving; `seconds` is a cap then.
+    patience : int
+        Above 0: learn from all but the sections 12-17, and end when their pixel error has not fallen for so many looks;
+        `seconds` is a cap then.
     report : callable, optional
         Called with the history of the network under training now and then.
 
@@ -80,25 +84,25 @@ def run_rival(
     """
     torch.set_num_threads(1)
     learn, held_out = load_fold("em", fold, root=place.root)
-    learn, chosen_on = without_block(learn) if patient else (learn, None)
+    learn, chosen_on = without_block(learn) if patience else (learn, None)
     name, config = label or rival.name, rival.config(seed, rate)
     stem = run_name(name, fold, seed)
-    looks = PATIENCE if patient else 0
-    budget = Budget(seconds, patience=looks, look_every=seconds / LOOKS).part(1 / len(rival.networks))
+    budget = Budget(seconds, patience=patience, look_every=seconds / LOOKS).part(1 / len(rival.networks))
     maps, courses = [], []
+    checkpoints = [place.folder / f"{stem}-{n}-of-{seconds:g}-s.checkpoint" for n in range(len(rival.networks))]
     for number, settings in enumerate(rival.networks):
         own = replace(config, seed=seed + 100 * number)  # members of a committee see different windows
         net = rival.build(settings, own.seed)
-        files = {"checkpoint": place.folder / f"{stem}-{number}-of-{seconds:g}-s.checkpoint", "report": report}
+        files = {"checkpoint": checkpoints[number], "report": report}
         courses.append(trained(rival.kind, net, learn, own, budget, chosen_on=chosen_on, **files))
         cell = cell_probability(rival.kind, net, held_out.images)
         maps.append(calibration_of(net, learn)(cell) if rival.kind == "windows" else cell)
     probability = np.mean(maps, axis=0)
-    rule = "until the sections 12-17 stop improving, at most so long" if patient else "equal time"
+    rule = "until the sections 12-17 stop improving, at most so long" if patience else "equal time"
     record = {
         **{"format": FORMAT, "experiment": name, "title": rival.title, "task": "em", "fold": fold, "seed": seed},
         **circumstances(torch.device("cpu")),
-        "budget": {"seconds": seconds, "clock": "processor time of one thread", "rule": rule, "patience": looks},
+        "budget": {"seconds": seconds, "clock": "processor time of one thread", "rule": rule, "patience": patience},
         "trained_on": {"frames": list(learn.frames), "sha256": data_hash(learn), "source": learn.source},
         "tested_on": {"frames": list(held_out.frames), "sha256": data_hash(held_out), "source": held_out.source},
         "kind": rival.kind,
@@ -112,8 +116,9 @@ def run_rival(
         "map": packed(probability[0]),
     }
     write_json(record_path(place.folder, name, fold, seed), record)
-    for leftover in place.folder.glob(f"{stem}-*.checkpoint*"):
-        leftover.unlink()
+    for leftover in checkpoints:
+        leftover.unlink(missing_ok=True)
+        previous(leftover).unlink(missing_ok=True)
     return record
 
 
