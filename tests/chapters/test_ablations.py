@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
 import pytest
@@ -91,3 +92,74 @@ def spoil(path, change, how):
 
 def test_published_rows_are_of_the_present_base():
     assert [line for rows in read_studies().values() for line in rows.refused] == []
+
+
+def test_no_strength_of_bending_shows_in_v_rand_and_the_strongest_harms_the_rand_error():  # as the prose has it
+    rows = read_studies()
+    names = [f"elastic {strength} px{few}" for strength in (0, 10, 20) for few in ("", ", 5 sections", ", 1 section")]
+    found = effects.effects(rows, names=names)
+    assert len(found) == len(names)
+    assert not any(effect.excludes_zero for effect in found)
+    for against in ("base", "base again"):
+        assert effects.effects(rows, "rand_error", names=["elastic 20 px"], against=against)[0].is_harm
+
+
+def test_the_one_hint_for_deformation_shows_in_two_errors_of_four():  # as the prose has it
+    name = "grey values alone, 1 section"
+    measures = (effects.MEASURE, "warping_error", "rand_error", "pixel_error")
+    found = [effects.effects(read_studies(), measure, names=[name])[0].is_harm for measure in measures]
+    assert found == [True, True, False, False]
+
+
+def test_in_v_rand_no_more_intervals_leave_0_out_than_by_chance(glued):
+    assert glued["left_out_v"] <= glued["by_chance_v"]
+    assert glued["left_out_pixels"] > glued["by_chance_pixels"]
+
+
+def test_the_border_term_merges_fewer_cells_in_both_directions_and_w_c_may_be_luck(glued):
+    assert [holds_0(glued[f"merged_{key}_{fold}"]) for key in ("w0", "w_c") for fold in (0, 1)] == [0, 0, 1, 1]
+    assert all(glued[f"merged_w0_{fold}"].startswith("-") for fold in (0, 1))
+
+
+def test_weights_on_sections_harm_pixel_and_rand_error_against_either_base():  # as the prose has it
+    for measure in ("pixel_error", "rand_error"):
+        for against in ("base", "base again"):
+            how = {"names": ["w0 10"], "test": effects.SYMMETRIES, "against": against}
+            assert effects.effects(read_studies(), measure, **how)[0].is_harm
+
+
+def test_a_batch_of_100_has_hardly_begun_to_learn(glued):
+    pixels = [float(error) for error in glued["each_momentum_0_batch_100"].split(", ")]
+    grey = float(glued["grey_pixels"])
+    assert min(pixels) > 0.8 * grey
+    assert max(pixels) == pytest.approx(grey)
+
+
+def test_padding_and_first_weights_show_only_where_the_prose_says(glued):
+    assert holds_0(glued["averaged_padded"])
+    assert holds_0(glued["averaged_padded_pixels"])
+    assert not holds_0(glued["pixels_padded"])
+    assert [holds_0(glued[f"{name}_sqrt_pixels"]) for name in ("averaged", "again")] == [False, True]
+
+
+def test_averages_gain_beyond_luck_in_the_pixel_error_alone(glued):
+    for way in ("seven", "eight"):
+        assert holds_0(glued[f"gain_v_{way}"])
+        assert not holds_0(glued[f"gain_pixels_{way}"])
+
+
+def test_random_sections_are_harder_in_every_run_and_have_fewer_wrong_pixels():  # as the prose has it
+    rows = effects.rows_of(read_studies(), "random sections beside a block", 1)
+    assert all(block < drawn for block, drawn in effects.beside_block(rows))
+    assert all(block > drawn for block, drawn in effects.beside_block(rows, "pixel_error"))
+
+
+def test_how_kind_random_images_are_is_luck_but_on_one_sequence(glued):
+    kind = [holds_0(glued[f"kindness_{name}"]) for name in ("EM", "EM_pixels", "DIC_0", "DIC_1")]
+    assert kind == [True, True, False, True]
+
+
+def holds_0(told: str) -> bool:
+    """Tell whether the interval of an effect, as the prose has it, holds 0."""
+    low, high = re.search(r"\((\S+) to ([^\s;)]+)", told).groups()
+    return float(low) <= 0 <= float(high)

@@ -22,7 +22,7 @@ from unet_paper.experiments.study_rows import Rows
 from unet_paper.options import check_choice
 
 CONFIDENCE = 0.95
-SYMMETRIES = "8 symmetries"  # maps averaged over these: between seeds of the base, V_Rand differs by a quarter as much
+SYMMETRIES = "8 symmetries"  # maps averaged over these, whose V_Rand differs less between most seeds
 EMPTY = {"v_rand": 0.1, "seg": 0.05}  # a map of one value has a V_Rand of 0.06 on the sections 6-11, and a SEG near 0
 # The best warping error over thresholds is small for a useless map too: where nearly no pixel is called cell, hardly
 # one can be merged or split. V_Rand cannot be won that way.
@@ -252,20 +252,31 @@ def mistakes(rows: Sequence[Mapping], opposite: str) -> np.ndarray:
 
 
 def second_block(studies: Mapping[str, Rows]) -> list[Planned]:
-    """Return the runs on the sections 24-29: the changes of the five largest effects, and what they are compared with.
+    """Return the runs on the sections 24-29: the changes of the `largest` effects, and what they are compared with.
 
-    The largest are those whose interval stays farthest away from 0: the largest means belong to the noisiest changes.
     Empty until every run on the sections 6-11 has its row: before that, nobody knows which effects are the largest.
-    Changes with a run that learned nothing are left out: on another block it would learn nothing again. So are
-    optimisers, whose rates belong to them, and the base again, which changes nothing.
     """
     if any(run.fold == PLAIN_BLOCK for rows in studies.values() for run in rows.missing):
         return []
+    names = dict.fromkeys(name for effect in largest(studies) for name in (effect.against, effect.change))
+    return [Planned("study-largest", name, RINGED_BLOCK, seed) for name in names for seed in SEEDS]
+
+
+def largest(studies: Mapping[str, Rows]) -> list[Effect]:
+    """Return the five largest effects on the sections 6-11, as far as rows are there.
+
+    The largest are those whose interval stays farthest away from 0: the largest means belong to the noisiest changes.
+    Changes with a run that learned nothing are left out: on another block it would learn nothing again. So are
+    optimisers, whose rates belong to them, and the base again, which changes nothing.
+
+    Parameters
+    ----------
+    studies : mapping of str to Rows
+        From `read_studies`.
+    """
     repeatable = {change.name for change in CHANGES.values() if change.settings and not change.tuned}
     able = [effect for effect in effects(studies) if effect.change in repeatable and not effect.collapsed]
-    largest = sorted(able, key=lambda effect: -effect.least)[:LARGEST]
-    names = dict.fromkeys(name for effect in largest for name in (effect.against, effect.change))
-    return [Planned("study-largest", name, RINGED_BLOCK, seed) for name in names for seed in SEEDS]
+    return sorted(able, key=lambda effect: -effect.least)[:LARGEST]
 
 
 def second_block_missing(studies: Mapping[str, Rows]) -> list[Planned]:
