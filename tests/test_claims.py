@@ -24,7 +24,7 @@ SIGNALS = {
 
 
 def em_record(fold: int, errors: dict, *, seed: int = 0, channels: int = 16) -> dict:
-    scores = {**errors, "v_rand": 0.98}
+    scores = {**errors, "v_rand": 0.98, "settled": {measure: 2 * error for measure, error in errors.items()}}
     return {
         **{"experiment": "em-small", "fold": fold, "seed": seed, "base_channels": channels, "scale": 1.0},
         **{"device": "CPU", "seconds": {"training": 3600.0}, "config": {"tile": 316}},
@@ -125,7 +125,8 @@ def test_records_on_disk_are_read_as_they_are_and_the_mean_leaves_fold_2_out(kno
         record = {"format": FORMAT, **em_record(fold, errors)}
         (tmp_path / f"em-small-fold{fold}.json").write_text(json.dumps(record))
     assert (board().verdict, board().runs, board().missing) == (REPRODUCED, 4, ())
-    assert board().ours.startswith("0.000353 (0.000282 to 0.000424)")
+    assert board().ours.startswith("0.000353 / 0.0382 / 0.0611; at thresholds that training settles 0.000706 /")
+    assert "Blocks: 0.000282 to 0.000424, " in board().reason
     assert "folds 0, 1, 3 and 4" in board().data
     record["scores"]["7 rotations"]["rand_error"] = 0.5
     (tmp_path / "em-small-fold4.json").write_text(json.dumps(record))
@@ -137,7 +138,8 @@ def test_more_seeds_of_one_fold_do_not_outweigh_the_other_folds(known):
     folds = [em_record(fold, paper) for fold in (0, 3, 4)]
     seeds = [em_record(1, {**paper, "rand_error": rand}, seed=seed) for seed, rand in enumerate((0.05, 0.06, 0.1))]
     found = claims.microscopy(replace(known, records={"em-small": [*folds, *seeds]}))
-    assert found.ours.split(" / ")[1] == f"{(3 * paper['rand_error'] + 0.07) / 4:.4f} (0.0382 to 0.0700)"
+    assert found.ours.split(" / ")[1] == f"{(3 * paper['rand_error'] + 0.07) / 4:.4f}"
+    assert "0.0382 to 0.0700" in found.reason
     assert found.runs == 6
 
 
