@@ -126,7 +126,7 @@ def test_records_on_disk_are_read_as_they_are_and_the_mean_leaves_fold_2_out(kno
         (tmp_path / f"em-small-fold{fold}.json").write_text(json.dumps(record))
     assert (board().verdict, board().runs, board().missing) == (REPRODUCED, 4, ())
     assert board().ours.startswith("0.000353 / 0.0382 / 0.0611; at thresholds that training settles 0.000706 /")
-    assert "Blocks: 0.000282 to 0.000424, " in board().reason
+    assert "By block: 0.000282 to 0.000424, " in board().reason
     assert "folds 0, 1, 3 and 4" in board().data
     record["scores"]["7 rotations"]["rand_error"] = 0.5
     (tmp_path / "em-small-fold4.json").write_text(json.dumps(record))
