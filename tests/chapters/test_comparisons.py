@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 
-from unet_paper.experiments import RIVALS, results_folder, rival_rows, rival_verdicts
+from unet_paper.experiments import RIVALS, results_folder, rival_rows, rival_verdicts, rivals
 from unet_paper.experiments.rivals import EQUAL_SIZE, RATE, SEEDS, seeds_of
 
 pytestmark = pytest.mark.book
@@ -105,6 +105,20 @@ def test_what_the_prose_says_of_single_rivals_is_in_the_records(glued):
     assert [len(rows.of(name, 4)) for name in ("rival-n3", "rival-unet-4")] == [1, 1]
     assert (glued["tile_rate"], glued["unet_rate"]) == (RATE, RIVALS["rival-unet-16"].rate)
     assert (glued["ends_1"], glued["ends_4"]) == ("0 and 29", "0 and 23")
+
+
+def test_what_longer_runs_show_of_windows_and_u_nets(glued):
+    assert rivals.SECONDS["patient"] == 6 * rivals.SECONDS["equal"], "as the conclusion has it"
+    assert glued["long_n4_end"] == "the cap"
+    assert glued["long_sections"] == "18"
+    for measure in ("warping_error", "rand_error"):
+        assert glued[f"long_unet5_{measure}"] < glued[f"long_n4_{measure}"] < glued[f"short_n4_{measure}"]
+        for unet in ("unet5", "unet16"):
+            assert glued[f"long_{unet}_{measure}"] > glued[f"short_{unet}_{measure}"]
+    gap = {way: glued[f"{way}_n4_rand_error"] - glued[f"{way}_unet5_rand_error"] for way in ("short", "long")}
+    assert gap["long"] < gap["short"], "the window comes nearer"
+    assert glued["long_n4_far"] < glued["long_unet5_far"], "where context decides"
+    assert glued["long_n4_near"] > glued["long_unet5_near"], "where place does"
 
 
 @pytest.mark.parametrize("measure", ["rand_error", "warping_error"])
