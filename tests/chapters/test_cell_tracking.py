@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from harness import BOOK
 
+import unet_paper as up
 from unet_paper.experiments import read_records
 
 pytestmark = pytest.mark.book
@@ -106,3 +107,100 @@ def test_full_run_in_the_book_as_built_finds_cells(built_book):
     assert glued["pixel_difference"] < 0.5 * glued["threshold_error"]
     assert glued["live_seg"] > 0.4 or not glued["is_real"]
     assert glued["watershed_merged"] <= glued["live_merged"]
+
+
+def test_cells_of_02_are_met_no_better_by_networks_that_learned_from_it(run_chapter):
+    glued = run_chapter("cell_tracking")
+    runs = read_records("u373-small", seed=None)
+    alone = [np.concatenate(run["scores"]["8 symmetries"]["jaccard"]) for run in runs if run["fold"] == 0]
+    both = []
+    for run in (run for run in runs if run["fold"] in (2, 3)):
+        assert run["tested_on"]["data"] == "PhC-C2DH-U373/01 and PhC-C2DH-U373/02"
+        sizes = [len(frame) for frame in run["scores"]["8 symmetries"]["jaccard"]]
+        (begins,) = np.flatnonzero(np.diff(run["tested_on"]["frames"]) < 0) + 1
+        assert sum(sizes[:begins]) in (49, 51)
+        both += run["scores"]["8 symmetries"]["jaccard"][begins:]
+    both = np.concatenate(both)
+    assert len(both) == len(alone[0]) == glued["u373_02_cells"] == 110
+    assert glued["u373_02_both"] == pytest.approx(both.mean())
+    assert both.mean() <= alone[0].mean()
+    assert glued["u373_02_alone"] == pytest.approx(np.mean([cells.mean() for cells in alone]))
+    poor = sorted(int(np.sum(cells < 0.6)) for cells in alone)
+    assert glued["u373_02_alone_poor"] == f"{poor[0]} to {poor[-1]}"
+    assert poor[0] <= glued["u373_02_both_poor"] == int(np.sum(both < 0.6)) <= poor[-1]
+    assert glued["u373_01_both"] < glued["u373_01_alone"]
+    assert glued["u373_blocks_merged"] >= glued["u373_across_merged"]
+    assert glued["u373_within_merged"] > 0
+
+
+def test_the_wide_networks_had_more_minutes_and_fewer_steps(run_chapter):
+    glued = run_chapter("cell_tracking")
+    assert glued["best_times"] > 3
+    assert glued["best_steps"] < glued["narrow_steps"]
+
+
+def test_blocks_of_time_are_told_as_the_paper_reads_a_map_too(run_chapter):
+    glued = run_chapter("cell_tracking")
+    for task in ("u373", "dic-hela"):
+        scores = [run["scores"]["none"] for run in read_records(f"{task}-small") if run["fold"] in (2, 3)]
+        mean = np.average([s["seg"] for s in scores], weights=[s["reference_cells"] for s in scores])
+        assert glued[f"{task}_blocks_once"] == pytest.approx(mean)
+        assert mean < glued[f"{task}_blocks"]
+
+
+def test_three_pairs_say_more_of_the_border_term_than_one(run_chapter):
+    glued = run_chapter("cell_tracking")
+    studied, effects = up.experiments.read_studies(), up.experiments.effects
+    for fold in (0, 1):
+        which = {"names": ["DIC, w0 10"], "test": effects.SYMMETRIES}
+        (effect,) = effects.effects(studied, "seg_error", fold=fold, **which)
+        assert effect.seeds == 3
+        assert glued[f"border_effect_{fold}"] == str(effect)
+    for name in ("u373-narrow", "dic-hela-narrow", "dic-hela-unturned"):
+        assert read_records(name)[0]["config"]["w0"] == 10  # what the narrow settings were chosen on
+
+
+def test_any_angle_beats_hardly_turned_within_both_sequences(run_chapter):
+    glued = run_chapter("cell_tracking")
+    for n, fold in ((1, 4), (2, 5)):
+        (hardly,) = [run for run in read_records("dic-hela-half-size-hardly-turned") if run["fold"] == fold]
+        assert glued[f"hardly_turned_{n}"] == hardly["scores"]["none"]["seg"] < glued[f"DIC-HeLa_{n}_half_size"]
+        (turned,) = [run for run in read_records("dic-hela-half-size") if run["fold"] == fold]
+        assert np.mean(hardly["history"]["loss"][-20:]) < np.mean(turned["history"]["loss"][-20:])
+
+
+def test_seeds_move_seg_further_than_seven_rotations(run_chapter):
+    glued = run_chapter("cell_tracking")
+    runs = [run["scores"] for run in read_records("dic-hela-small", seed=None) if run["fold"] == 0]
+    moved = max(abs(scores["7 rotations"]["seg"] - scores["none"]["seg"]) for scores in runs)
+    assert moved < glued["DIC-HeLa_once_high"] - glued["DIC-HeLa_once_low"]
+    if glued["is_real"]:
+        assert (glued["det_frames"], glued["det_cells"]) == (4, 42)
+
+
+def test_silver_masks_stand_beside_gold_ones_of_the_same_runs(run_chapter):
+    glued = run_chapter("cell_tracking")
+    for task, folds in (("u373", (1,)), ("dic-hela", (0, 1))):
+        runs = [run["scores"]["8 symmetries"] for run in read_records(f"{task}-small") if run["fold"] in folds]
+        mean = np.average([s["seg_settled"] for s in runs], weights=[s["reference_cells"] for s in runs])
+        assert glued[f"{task}_gold_beside"] == pytest.approx(mean)
+        assert {run["fold"] for run in read_records(f"{task}-silver")} == set(folds)
+
+
+def test_objects_are_no_cells(run_chapter):
+    glued = run_chapter("cell_tracking")
+    assert glued["seg_above_2000"] <= glued["seg_above_500"]
+    assert glued["live_missed"] <= glued["held_out_cells"]
+    assert glued["threshold_error"] <= glued["one_class_error"]
+    if glued["is_real"]:
+        assert 2000 < glued["smallest_hela"] == 3915 < 5000
+        assert glued["seg_above_2000"] == glued["seg_above_500"]  # no annotated cell is as small as that
+
+
+def test_full_run_in_the_book_as_built_loses_most_tracks(built_book):
+    glued = built_book.full_run("cell_tracking")
+    assert glued["links_found"] == pytest.approx(1 - glued["missing_links"] / glued["links"])
+    if glued["is_real"]:
+        assert glued["links_found"] < 0.5
+        assert glued["kept_tracks"] < glued["first_tracks"] / 2  # "few numbers of the first frame are left"
+        assert glued["small_objects"] > 0

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from harness import BOOK
 
+import unet_paper as up
 from unet_paper.experiments import read_records
 from unet_paper.experiments.plan import STUDIED_WEIGHTS
 from unet_paper.experiments.record import results_folder
@@ -145,3 +146,87 @@ def test_the_shipped_network_reaches_what_its_record_says(run_chapter):
     if glued["is_real"]:  # bfloat16 rounds a little differently from one kind of CPU to the next
         assert glued["checked_pixel"] == pytest.approx(record["scores"]["none"]["pixel_error"], abs=2e-3)
         assert glued["checked_warping"] == pytest.approx(record["scores"]["none"]["warping_error"], rel=0.1)
+
+
+def test_to_call_every_pixel_cell_is_hardly_worse_than_the_best_grey_threshold(run_chapter):
+    glued = run_chapter("em_segmentation")
+    assert glued["threshold_error"] <= glued["all_cell_error"]
+    if glued["is_real"]:
+        assert glued["all_cell_error"] - glued["threshold_error"] < 0.02  # "hardly"
+
+
+def test_settled_thresholds_cost_the_seeds_of_one_block_and_part_them(run_chapter):
+    glued = run_chapter("em_segmentation")
+    seeds = [run["scores"]["7 rotations"] for run in read_records("em-small", seed=None) if run["fold"] == 1]
+    for measure in ("rand_error", "warping_error"):
+        best, settled = ([score[measure] for score in way] for way in (seeds, [score["settled"] for score in seeds]))
+        assert glued[f"luck_settled_{measure}_low"] == min(settled) > max(best), measure
+        assert glued[f"luck_settled_{measure}_high"] == max(settled)
+        assert max(settled) - min(settled) > max(best) - min(best), measure
+
+
+def test_the_longer_and_the_wide_run_differ_from_their_partners_in_more_than_one_thing(run_chapter):
+    glued = run_chapter("em_segmentation")
+    (third,), (wide,) = read_records("em-weights-plain"), read_records("em-wide-rate-0.0005")
+    (whole,) = [run for run in read_records("em-small") if run["fold"] == 2]
+    for other in (whole, wide):
+        assert other["matrix_units"] == "amx_bf16"
+        assert not third.get("matrix_units")
+    assert glued["pixels_by_luck"] < glued["pixels_gained"] < 1.5 * glued["pixels_by_luck"]  # "not far above"
+    assert wide["config"]["learning_rate"] < glued["same_length_rate"] == third["config"]["learning_rate"]
+
+
+def test_on_the_last_block_the_wide_network_knows_its_training_sections_as_well(run_chapter):
+    glued = run_chapter("em_segmentation")
+    assert glued["wide_6-11_end"] > 1.1 * glued["narrow_6-11_end"]
+    assert abs(glued["wide_24-29_end"] - glued["narrow_24-29_end"]) < 0.002
+    assert glued["wide_24-29_rand_error"] > glued["narrow_24-29_rand_error"]
+
+
+def test_mergers_were_not_counted_in_most_runs_of_the_study_of_weights():
+    runs = [run for weights in STUDIED_WEIGHTS for run in read_records(f"em-weights-{weights}")]
+    counted = [run for run in runs if "mistakes" in run["scores"]["8 symmetries"]]
+    assert len(counted) < len(runs) / 2
+    v_rand = {run["experiment"]: run["scores"]["8 symmetries"]["v_rand"] for run in runs}
+    assert abs(v_rand["em-weights-plain"] - v_rand["em-weights-eq2"]) < 0.002
+
+
+def test_the_share_of_thickness_depends_on_the_threshold_and_the_block(run_chapter):
+    glued = run_chapter("em_segmentation")
+    for run in (run for run in read_records("em-small") if run["fold"] in (0, 3, 4)):
+        block, score = f"{6 * run['fold']}-{6 * run['fold'] + 5}", run["scores"]["7 rotations"]
+        level = round(10 * score["threshold"]["rand_error"])
+        for key, measure, sign in (("rand", "rand_error", 1), ("left", "v_rand", -1)):
+            value = np.mean([section[measure][level] for section in score["sections"]])
+            assert glued[f"shared_{block}_best_{key}"] == pytest.approx(value if sign == 1 else 1 - value)
+    assert glued["shared_18-23_best_left"] < glued["shared_18-23_best_rand"] / 2
+    assert glued["shared_18-23_half_left"] > glued["shared_18-23_half_rand"] / 2
+    for block in ("24-29", "0-5"):
+        assert glued[f"shared_{block}_best_left"] > glued[f"shared_{block}_best_rand"] / 2
+
+
+def test_thick_membranes_cost_the_warping_error_once_they_cut_thin_cells(run_chapter):
+    glued = run_chapter("em_segmentation")
+    assert glued["thicker_4_v_rand"] <= 1
+    assert glued["thicker_4_rand_error"] > glued["thicker_1_rand_error"] > 0
+    if glued["is_real"]:
+        assert 0 < glued["thicker_1_warping_error"] < glued["thicker_4_warping_error"]
+        assert 1 - glued["thicker_4_v_rand"] < 0.1 * glued["thicker_4_rand_error"]  # "nearly"
+    assert glued["faithful_half_warping_error"] > 2 * glued["faithful_warping_error"]
+    assert glued["faithful_half_v_rand"] < glued["faithful_v_rand"]
+
+
+def test_rings_are_taken_out_of_the_mean_that_stands_beside(run_chapter):
+    glued, summary = run_chapter("em_segmentation"), up.experiments.summary
+    runs = [run for run in read_records("em-small", seed=None) if run["fold"] != 2]
+    means = [
+        np.mean([summary.warping_without_rings(run, average="7 rotations") for run in runs if run["fold"] == fold])
+        for fold in (0, 1, 3, 4)
+    ]
+    assert glued["without_rings"] == pytest.approx(np.mean(means))
+
+
+def test_the_prose_on_table_1_compares_its_rows():
+    (*_, rand, pixel), (*_, best_rand, worst_pixel) = (map(float, TABLE_1[row]) for row in (1, 5))
+    assert 1.6 < worst_pixel / pixel < 1.72  # "two thirds larger"
+    assert 0.45 < best_rand / rand < 0.55  # "half"
