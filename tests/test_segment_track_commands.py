@@ -6,6 +6,7 @@ The network is made by hand: it calls a pixel a cell if it is brighter than 0.5,
 from __future__ import annotations
 
 import re
+from operator import attrgetter
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from unet_paper.cli import main
 from unet_paper.datasets import synthetic_cells
 from unet_paper.model import UNet
 from unet_paper.networks.library import TrainedNetwork, read_network, save_network
+from unet_paper.own_images import applying
 from unet_paper.tracking.challenge_format import read_tracks
 from unet_paper.tracking.linking import link, within_field
 
@@ -243,6 +245,27 @@ def test_segment_goes_on_and_refuses_other_settings(sequence, network, capsys):
     assert main([*arguments, "--threshold", "0.6"]) == 2
     assert "is from a run with another method; name another folder, or say --force" in capsys.readouterr().err
     assert main([*arguments, "--threshold", "0.6", "--force"]) == 0
+
+
+@pytest.mark.parametrize("place", ["_write_one", "ResultFolder.begin"])
+def test_masks_of_other_settings_are_never_taken_for_new_ones(sequence, network, capsys, monkeypatch, place):
+    """The second run is interrupted after its first image, or when its settings have just been written down."""
+    out = sequence.parent / "cells"
+    arguments = ["segment", str(sequence), str(out), "--network", network, "--force", "--min-size"]
+    assert main([*arguments, "20"]) == 0
+    real = attrgetter(place)(applying)
+
+    def work_and_stop(*given, **how):
+        real(*given, **how)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"unet_paper.own_images.applying.{place}", work_and_stop)
+        main([*arguments, "100"])
+    capsys.readouterr()
+    assert main([*arguments, "100"]) == 0
+    assert "3 images, 3 cells" in capsys.readouterr().out
+    assert [tifffile.imread(out / f"t00{n}_mask.tif").max() for n in range(3)] == [1, 1, 1]
 
 
 def test_a_folder_with_something_else_is_never_written_to(sequence, network, capsys):

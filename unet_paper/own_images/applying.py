@@ -180,11 +180,11 @@ def segment_files(
         for job, pixels in _unfinished(jobs, done, channel, is_large, progress=progress):
             if pixels is None:
                 work = _work(job, looks, net, known, method)
-                folder.begin(how, force=force)
+                _begin(folder, how, force=force)
                 _write_large(folder, job, looks, work, net, outputs, block, client, progress)
                 continue
             found = _found(job, pixels, net, known, method)
-            folder.begin(how, force=force)  # not before there is something to keep
+            _begin(folder, how, force=force)  # not before there is something to keep
             _write_one(folder, job, pixels, found, outputs)
         folder.remove("unfinished")
         areas = array("q", (_area(line) for job in jobs for line in folder.lines(_rows(job))))
@@ -194,6 +194,17 @@ def segment_files(
         if (word := _size_word(areas, known, method)) is not None:
             say(word)
     return Summary(folder.path, len(jobs), len(areas))
+
+
+def _begin(folder: ResultFolder, how: dict, *, force: bool) -> None:
+    """Make the folder, or go on in it; of a run with other settings, no image counts as done any more.
+
+    That goes before the new note is written: an interruption in between leaves the earlier settings with images to do,
+    the other order would leave the new settings with images of the earlier ones.
+    """
+    if not folder.check(how, force=force):
+        folder.remove("finished")
+    folder.begin(how, force=force)
 
 
 def _jobs(files: Sequence[ImageFile], frame: int | None) -> Iterator[Job]:
