@@ -268,6 +268,21 @@ def test_masks_of_other_settings_are_never_taken_for_new_ones(sequence, network,
     assert [tifffile.imread(out / f"t00{n}_mask.tif").max() for n in range(3)] == [1, 1, 1]
 
 
+def test_images_are_the_same_by_their_content_and_not_by_their_place(sequence, network, capsys):
+    out = sequence.parent / "cells"
+    options = [str(out), "--network", network, "--min-size", "20"]
+    assert main(["segment", str(sequence), *options]) == 0
+    moved = sequence.rename(sequence.parent / "moved")
+    assert main(["segment", str(moved), *options]) == 0
+    assert "3 of 3 images are done already" in capsys.readouterr().out
+    tifffile.imwrite(moved / "t001.tif", np.zeros((40, 60), np.uint8))
+    assert main(["segment", str(moved), *options]) == 2
+    fix = "is from a run with another content of the images; name another folder, or say --force"
+    assert fix in capsys.readouterr().err
+    assert main(["segment", str(moved), *options, "--force"]) == 0
+    assert tifffile.imread(out / "t001_mask.tif").max() == 0
+
+
 def test_a_folder_with_something_else_is_never_written_to(sequence, network, capsys):
     for options in ([], ["--force"]):
         assert main(["segment", str(sequence), str(sequence), "--network", network, *options]) == 2

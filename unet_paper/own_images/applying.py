@@ -18,6 +18,7 @@ from torch import nn
 from tqdm import tqdm
 
 from unet_paper.datasets.image_files import ImageFile, check_selection, describe, grey_frames
+from unet_paper.files import content_of
 from unet_paper.networks.image_settings import ImageSettings, area_diameter
 from unet_paper.options import check_scalar
 from unet_paper.own_images.blocks import BlockWork, is_cut, work_on
@@ -103,7 +104,8 @@ def segment_files(
     images : path or sequence of path
         Folders, files or patterns, as in `unet_paper.datasets.image_files.list_images`; sizes may differ.
     output : path
-        The folder to make, or one of an interrupted run with the same settings: finished images are kept.
+        The folder to make, or one of an interrupted run with the same settings: finished images are kept. Images are
+        the same if their names and their content are (`unet_paper.files.content_of`), wherever they lie now.
     net
         As in `unet_paper.segment`.
     method : Method, optional
@@ -113,7 +115,7 @@ def segment_files(
     channel, frame : int, optional
         Which channel, and which image of each file alone; both from 0.
     force : bool
-        Begin anew in the folder of a run with other settings.
+        Begin anew in the folder of a run with other settings or images.
     block : int, optional
         Cut images that are longer than this into blocks of so many px as the network sees them; 0: cut none. By default
         only large ones are cut, into blocks of 2048.
@@ -156,7 +158,8 @@ def segment_files(
         as_rois(np.zeros((1, 1), dtype=int))  # the package is missing: better said now
     folder = ResultFolder(output, note=NOTE)
     how = {
-        "images": [str(file.path.name) for file in files],
+        "images": [file.path.name for file in files],
+        "content of the images": [content_of(file.path) for file in files],  # not where they lie: they may move
         "method": asdict(method),
         "outputs": asdict(outputs),
         "network": _network_note(net),
