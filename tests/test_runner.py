@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 
 import numpy as np
@@ -63,6 +63,36 @@ def test_a_run_that_fails_is_named_and_the_others_go_on(place):
     assert failure == "tiny-fold4: the data of fold 4 is damaged (details in tiny-fold4.error.txt)"
     assert "Traceback" in (place.folder / "tiny-fold4.error.txt").read_text()
     assert (place.folder / "tiny-fold0.json").is_file()
+
+
+@dataclass(frozen=True)
+class Fails:
+    """A run that ends as it is told to, in a process that is started as on every machine."""
+
+    how: str
+    seconds: float = 1.0
+
+    @property
+    def name(self) -> str:
+        return f"run-{self.how}"
+
+    def run(self, place: Place, report) -> None:
+        if self.how == "KeyError":
+            raise KeyError("seed")
+        if self.how == "full disk":
+            (place.folder / f"{self.name}.error.txt").mkdir()  # no file can be written there
+            raise OSError("no space left")
+        if self.how == "status 1":
+            os._exit(1)
+
+
+def test_whatever_ends_a_process_is_a_failure(tmp_path):
+    jobs = [Fails("KeyError"), Fails("full disk"), Fails("status 1"), Fails("well")]
+    first, second, third = sorted(run_side_by_side(jobs, Place(tmp_path), workers=2))
+    assert first == "run-KeyError: KeyError: 'seed' (details in run-KeyError.error.txt)"
+    assert second.startswith("run-full disk: no space left (without details: ")
+    assert third == "run-status 1: ended with status 1"
+    assert "raise KeyError" in (tmp_path / "run-KeyError.error.txt").read_text()
 
 
 def test_two_processes_are_never_at_one_run(place):
