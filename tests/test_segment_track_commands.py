@@ -283,6 +283,15 @@ def test_images_are_the_same_by_their_content_and_not_by_their_place(sequence, n
     assert tifffile.imread(out / "t001_mask.tif").max() == 0
 
 
+@pytest.mark.parametrize(("other", "shape"), [("s_t001.tif", (40, 60)), ("s.tiff", (2, 40, 60))])
+def test_two_files_never_write_one_mask(tmp_path, network, capsys, other, shape):
+    (tmp_path / "images").mkdir()
+    for name, size in (("s.tif", (2, 40, 60)), (other, shape)):
+        tifffile.imwrite(tmp_path / "images" / name, np.zeros(size, np.uint8), photometric="minisblack")
+    assert main(["segment", str(tmp_path / "images"), str(tmp_path / "out"), "--network", network]) == 2
+    assert re.search(r"s\.tiff? and .* would both give s_t00\d_mask\.tif; rename one", capsys.readouterr().err)
+
+
 def test_a_folder_with_something_else_is_never_written_to(sequence, network, capsys):
     for options in ([], ["--force"]):
         assert main(["segment", str(sequence), str(sequence), "--network", network, *options]) == 2

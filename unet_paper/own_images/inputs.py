@@ -139,10 +139,10 @@ def named(file: ImageFile) -> Iterator[None]:
 
 
 def refuse_doubles(files: Sequence[ImageFile]) -> None:
-    """Raise ValueError, naming both, if two files would give results of the same name."""
-    stems = {}
+    """Raise ValueError, naming both, if images of two files would give results of the same name."""
+    names = {}
     for file in files:
-        stem = _stem(file)
-        if stem in stems:
-            raise ValueError(f"{stems[stem]} and {file.path} would both give {stem}_mask.tif; rename one")
-        stems[stem] = file.path
+        for name in (name_of(file, number) for number in range(file.frames)):
+            if name in names:
+                raise ValueError(f"{names[name]} and {file.path} would both give {name}_mask.tif; rename one")
+            names[name] = file.path
