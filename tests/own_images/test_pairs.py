@@ -46,6 +46,16 @@ def test_one_folder_for_both(tmp_path):
     assert missing == ["c.tif"]
 
 
+def test_masks_in_ome_tiff_among_their_images_are_no_images(tmp_path):
+    write(tmp_path, "a.ome.tif", "b.tif", pixels=IMAGE)
+    write(tmp_path, "a_mask.ome.tif", "b_mask.OME.TIFF")
+    write(tmp_path, "a_ignore.ome.tif", pixels=(IMAGE > 60).astype(np.uint8))
+    assert [path.name for path in pictures_in(tmp_path)] == ["a.ome.tif", "b.tif"]
+    pairs, missing = find_pairs(tmp_path, tmp_path)
+    assert [pair.mask.path.name for pair in pairs] == ["a_mask.ome.tif", "b_mask.OME.TIFF"]
+    assert (pairs[0].ignored.path.name, missing) == ("a_ignore.ome.tif", [])
+
+
 def test_masks_without_partner_are_listed(tmp_path):
     write(tmp_path / "images", "a.tif", "b.tif", pixels=IMAGE)
     write(tmp_path / "masks", "a.tif", "c.tif", "d.tif")

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from unet_paper.datasets.image_files import ImageFile, grey_frames, middle_frames
+from unet_paper.datasets.image_files import ImageFile, bare_name, grey_frames, middle_frames
 from unet_paper.networks.image_settings import ImageSettings
 from unet_paper.own_images.blocks import Look, look_at, refuse_inexact
 from unet_paper.own_images.grey_values import (
@@ -115,11 +115,8 @@ def _scale_lines(files: Sequence[ImageFile], known: ImageSettings | None, method
 def name_of(file: ImageFile, number: int) -> str:
     """Return what the results of image `number` of a file are called: `a`, or `a_t007` of a stack."""
     digits = max(3, len(str(file.frames - 1)))
-    return _stem(file) if file.frames == 1 else f"{_stem(file)}_t{number:0{digits}d}"
-
-
-def _stem(file: ImageFile) -> str:
-    return file.path.name.rsplit(".", 1)[0].removesuffix(".ome")
+    name = bare_name(file.path)
+    return name if file.frames == 1 else f"{name}_t{number:0{digits}d}"
 
 
 def with_pixel_size(method: Method, file: ImageFile) -> Method:
