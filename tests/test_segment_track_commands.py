@@ -19,6 +19,7 @@ from tests.challenge_sequences import challenge_finds_it_valid
 from unet_paper.cli import main
 from unet_paper.datasets import synthetic_cells
 from unet_paper.model import UNet
+from unet_paper.networks.image_settings import ImageSettings
 from unet_paper.networks.library import TrainedNetwork, read_network, save_network
 from unet_paper.own_images import applying
 from unet_paper.tracking.challenge_format import read_tracks
@@ -290,6 +291,21 @@ def test_two_files_never_write_one_mask(tmp_path, network, capsys, other, shape)
         tifffile.imwrite(tmp_path / "images" / name, np.zeros(size, np.uint8), photometric="minisblack")
     assert main(["segment", str(tmp_path / "images"), str(tmp_path / "out"), "--network", network]) == 2
     assert re.search(r"s\.tiff? and .* would both give s_t00\d_mask\.tif; rename one", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(("diameter", "sizes"), [(5.4, None), (20.0, ("12", "50"))])
+def test_the_size_of_cells_is_judged_at_the_scale_that_the_file_states(sequence, tmp_path, capsys, diameter, sizes):
+    """Pixels of 0.4 µm, the network's have 1 µm: it sees cells of 12 px across as 5 px."""
+    for path in sequence.iterdir():
+        tifffile.imwrite(path, tifffile.imread(path), resolution=(25_000, 25_000), resolutionunit="CENTIMETER")
+    images = ImageSettings(pixel_size=1.0, diameter=diameter, min_size=5)
+    save_network(
+        tmp_path / "net.safetensors", brightness_network(), card=CARD | {"scores": {}, "images": images.as_dict()}
+    )
+    out = tmp_path / "cells"
+    assert main(["segment", str(sequence), str(out), "--network", str(tmp_path / "net.safetensors")]) == 0
+    said = re.search(r"cells found are (\d+) px across \(median\), the network's were (\d+)", capsys.readouterr().out)
+    assert (said and said.groups()) == sizes
 
 
 def test_a_folder_with_something_else_is_never_written_to(sequence, network, capsys):

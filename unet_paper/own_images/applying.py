@@ -190,13 +190,13 @@ def segment_files(
             _begin(folder, how, force=force)  # not before there is something to keep
             _write_one(folder, job, pixels, found, outputs)
         folder.remove("unfinished")
-        areas = array("q", (_area(line) for job in jobs for line in folder.lines(_rows(job))))
+        areas = [array("q", map(_area, folder.lines(_rows(job)))) for job in jobs]
         if outputs.table:
             lines = (line for job in jobs for line in folder.lines(_rows(job)))
             folder.put_lines("cells.csv", chain([csv_line(TABLE_HEAD)], lines))
-        if (word := _size_word(areas, known, method)) is not None:
+        if (word := _size_word(jobs, areas, known, method)) is not None:
             say(word)
-    return Summary(folder.path, len(jobs), len(areas))
+    return Summary(folder.path, len(jobs), sum(map(len, areas)))
 
 
 def _begin(folder: ResultFolder, how: dict, *, force: bool) -> None:
@@ -306,16 +306,22 @@ def _network_note(net: nn.Module) -> str:
     return f"{sum(p.numel() for p in net.parameters())} weights, sum of sizes {total:.9g}"
 
 
-def _size_word(areas: array, known: ImageSettings | None, method: Method) -> str | None:
-    """Return a warning if the cells found are of another size than the network's, at the scale that was used."""
-    if known is None or known.diameter is None or not areas or method.diameter is not None:
+def _size_word(jobs: Sequence[Job], areas: Sequence[array], known: ImageSettings | None, method: Method) -> str | None:
+    """Return a warning if the cells found are of another size than the network's, each file at the scale it was seen.
+
+    `areas` are those of the cells of each job, in px of its image.
+    """
+    if known is None or known.diameter is None or not any(areas) or method.diameter is not None:
         return None
-    scales, _ = method.scales(known)
-    expected = known.diameter * known.scale / float(np.sqrt(scales[0] * scales[1]))
-    found = area_diameter(float(np.median(areas)))
-    if 1 / OFF <= found / expected <= OFF:
+    scales = [with_pixel_size(method, job.file).scales(known)[0] for job in jobs]
+    seen = np.concatenate(
+        [np.asarray(own) * rows * columns for own, (rows, columns) in zip(areas, scales, strict=True)]
+    )
+    larger = area_diameter(float(np.median(seen))) / (known.diameter * known.scale)
+    if 1 / OFF <= larger <= OFF:
         return None
+    found = area_diameter(float(np.median(np.concatenate(areas))))
     return (
-        f"warning: the cells found are {found:.0f} px across (median), the network's were {expected:.0f} px at this "
-        "scale; measure one cell and give it as --diameter"
+        f"warning: the cells found are {found:.0f} px across (median), the network's were {found / larger:.0f} px at "
+        "this scale; measure one cell and give it as --diameter"
     )
