@@ -148,6 +148,9 @@ def test_train_writes_a_network_that_needs_no_argument(folders, capsys, monkeypa
     capsys.readouterr()
     assert main(arguments) == 0  # the same command again: nothing is trained twice
     assert "going on with it" in capsys.readouterr().out
+    tifffile.imwrite(folders / "images/new.tif", np.zeros((140, 140), np.uint16))
+    assert main(arguments) == 0  # an image has come that is not annotated: nothing is trained, its mask is written
+    assert (folders / "out/masks/new_mask.tif").is_file()
     assert main([*arguments, "--seed", "1"]) == 2
     assert "is from a run with another seed; name another folder\n" in capsys.readouterr().err
 

@@ -271,6 +271,7 @@ def _segment_all(
         method=Method(device=device),
         outputs=Outputs(overlay=True),
         channel=channel,
+        force=True,  # the folder is this run's own; images may have come since it was made
         progress=progress,
         say=lambda _: None,
     )
