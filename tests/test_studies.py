@@ -237,6 +237,19 @@ def test_runs_wait_for_their_rate_and_those_with_a_row_are_not_run_again(tmp_pat
     assert [job.seed for job in study_jobs(["study-base"], tmp_path)] == [1, 2]
 
 
+def test_runs_whose_rate_was_published_are_not_run_again(tmp_path, monkeypatch):
+    """A fresh clone: the rates were tried elsewhere, and the runs with the chosen one were made here."""
+    monkeypatch.setattr(study_rows, "results_folder", lambda: tmp_path / "published")
+    (tmp_path / "published").mkdir()
+    tried = [row(f"{family}, rate {rate:g}", fold=2) for family, rates in RATES.items() for rate in rates]
+    add_rows(rows_path("study-rates", tmp_path / "published"), tried)
+    (first, *others) = study_jobs(["study-optimisers"], tmp_path)
+    add_rows(rows_path(first.study, tmp_path), [row(first.change, first.fold, first.seed)])
+    assert study_jobs(["study-optimisers"], tmp_path) == others
+    monkeypatch.setattr(study_runs, "run_row", lambda *_, **__: pytest.fail("it was done again"))
+    first.run(Place(tmp_path), lambda history: None)
+
+
 def test_rows_are_published_into_a_clone_and_nowhere_else(tmp_path, monkeypatch):
     add_rows(rows_path("study-base", tmp_path), [row("base")])
     monkeypatch.setattr(study_runs, "repository", lambda: None)

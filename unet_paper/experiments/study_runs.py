@@ -90,7 +90,8 @@ class StudyJob:
 
     def run(self, place: Place, report: Callable[[History], None]) -> None:
         """Train, score and add the row; then the checkpoint is no longer needed. Nothing if the row came meanwhile."""
-        if any(row["seed"] == self.seed for row in _found(self.study, place.folder).of(self.change, self.fold)):
+        found = _found(self.study, place.folder, rates=self.rates)
+        if any(row["seed"] == self.seed for row in found.of(self.change, self.fold)):
             return
         row = run_row(self, place, report=report)
         add_rows(rows_path(self.study, place.folder), [row])
@@ -114,8 +115,8 @@ def study_jobs(
     folds, seeds : sequence of int, optional
         Only these; by default all of the plan.
     """
-    found = {name: _found(name, folder) for name in STUDIES}
-    rates = tuned_rates(found["study-rates"])
+    rates = tuned_rates(_found("study-rates", folder))
+    found = {name: _found(name, folder, rates=rates) for name in STUDIES}
     runs = [run for name in names for run in found[name].missing]
     if "study-largest" in names:
         runs += second_block_missing(found)
@@ -260,9 +261,12 @@ def unpacked(content: Mapping) -> np.ndarray:
     return levels.reshape(content["shape"]).astype(np.float32) / (LEVELS - 1)
 
 
-def _found(name: str, folder: Path) -> Rows:
-    """Return the rows of a study in `folder` and in `data/results`; missing is what neither has."""
-    made, published = read_study(name, folder), read_study(name)
+def _found(name: str, folder: Path, *, rates: dict[str, float] | None = None) -> Rows:
+    """Return the rows of a study in `folder` and in `data/results`; missing is what neither has.
+
+    `rates` are those that the rows of `study-rates` in both folders choose: either folder may lack some of these rows.
+    """
+    made, published = read_study(name, folder, rates=rates), read_study(name, rates=rates)
     missing = [run for run in published.missing if run in made.missing]
     return Rows(name, [*published.usable, *made.usable], missing, [*published.refused, *made.refused])
 
