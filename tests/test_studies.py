@@ -258,6 +258,18 @@ def test_rows_are_published_into_a_clone_and_nowhere_else(tmp_path, monkeypatch)
     assert publish_rows("study-shape", tmp_path, tmp_path / "elsewhere") is None
 
 
+def test_only_rows_of_the_plan_of_today_are_published(tmp_path):
+    runs, results, said = tmp_path / "runs", tmp_path / "results", []
+    runs.mkdir(), results.mkdir()
+    good = row("base")
+    add_rows(rows_path("study-base", results), [good])
+    add_rows(rows_path("study-base", runs), [row("base", base="old"), row("base", seed=1), row("base", seed=2)])
+    assert publish_rows("study-base", runs, results, seeds=[0, 1], say=said.append) == results / "study-base.json"
+    assert read_rows(results / "study-base.json") == [good, row("base", seed=1)]
+    (line,) = said
+    assert line.startswith("study-base: base, fold 1, seed 0 is of another base (old, not ")
+
+
 def test_the_most_important_runs_come_first_and_whole(tmp_path, monkeypatch):
     monkeypatch.setattr(study_rows, "results_folder", lambda: tmp_path)
     jobs = study_jobs(list(STUDIES), tmp_path)

@@ -114,11 +114,13 @@ def stopped(options: Namespace) -> str:
 
 def publish_all(experiments: Sequence[str], studies: Sequence[str], rivals: Sequence[str], options: Namespace) -> int:
     """Copy the records of finished runs and the rows of studies into the book's data and print what was written."""
+    only = {"folds": options.fold, "seeds": options.seed}
+    kept = only | {"say": lambda line: print(f"left out: {plain(line, limit=LIMIT)}")}
     for name in studies:
-        if path := up.experiments.study_runs.publish_rows(name, options.output):
+        if path := up.experiments.study_runs.publish_rows(name, options.output, **kept):
             print(plain(path))
-    jobs = up.experiments.runner.jobs_of(experiments, folds=options.fold, seeds=options.seed)
-    for job in [*jobs, *up.experiments.rival_jobs.finished(rivals, options.output)]:
+    jobs = up.experiments.runner.jobs_of(experiments, **only)
+    for job in [*jobs, *up.experiments.rival_jobs.finished(rivals, options.output, **kept)]:
         for path in up.experiments.publish.publish(job.plan, job.fold, seed=job.seed, runs=options.output):
             print(plain(path))
     return 0
