@@ -25,7 +25,7 @@ from unet_paper.experiments.plan import EXPERIMENTS, Experiment, load_fold
 from unet_paper.experiments.record import run_name
 from unet_paper.experiments.run import run_fold
 from unet_paper.model import UNet
-from unet_paper.training.checkpoint import read_checkpoint
+from unet_paper.training.checkpoint import CheckpointError, newest_checkpoint
 from unet_paper.training.history import History
 
 TIMED_STEPS = 3
@@ -121,12 +121,12 @@ def jobs_of(
 
 
 def steps_done(job: Job, folder: Path) -> int:
-    """Return how many steps of a run its checkpoint in `folder` holds; 0 if there is none."""
-    path = folder / f"{job.name}.checkpoint"
-    if not path.exists():
+    """Return how many steps of a run its newest usable checkpoint in `folder` holds; 0 if there is none."""
+    try:
+        found = newest_checkpoint(folder / f"{job.name}.checkpoint")
+    except CheckpointError:  # none is usable: the run itself says so, and the others go on
         return 0
-    _, metadata = read_checkpoint(path)
-    return len(History.from_json(metadata["history"]).loss)
+    return 0 if found is None else len(found.history.loss)
 
 
 def estimated_seconds(jobs: Sequence[Job], place: Place) -> list[float]:
