@@ -316,6 +316,14 @@ def test_what_is_named_twice_is_done_once():
     assert (experiments, studies, rivals) == (["em-narrow"], list(STUDIES), ["rival-n4"])
 
 
+def test_all_seeds_are_read_whatever_their_digits(tmp_path):
+    for seed in (0, 2, 10):
+        record_path(tmp_path, "em", 1, seed).write_text(json.dumps({"format": FORMAT, "fold": 1, "seed": seed}))
+    (tmp_path / "em-fold1-seeds.json").write_text("{}")
+    assert [record["seed"] for record in read_records("em", tmp_path, seed=None)] == [0, 2, 10]
+    assert [record["seed"] for record in read_records("em", tmp_path)] == [0]
+
+
 def test_over_folds_weighs_seg_by_cells_and_sums_counts():
     records = [
         {"fold": 0, "scores": {"none": {"seg": 0.5, "merged": 2, "reference_cells": 1}}},
