@@ -68,6 +68,13 @@ def test_masks_without_partner_are_listed(tmp_path):
         find_pairs(tmp_path / "images", tmp_path / "other")
 
 
+def test_numbers_that_images_share_tell_nothing(tmp_path):
+    write(tmp_path / "images", "exp1_t1.tif", "exp2_t1.tif", pixels=IMAGE)
+    write(tmp_path / "masks", "x.tif")
+    with pytest.raises(FileNotFoundError, match=r"no mask in .* \(exp1_t1\.tif, exp2_t1\.tif and x\.tif\); call the"):
+        find_pairs(tmp_path / "images", tmp_path / "masks")
+
+
 def test_masks_of_another_size(tmp_path):
     write(tmp_path / "images", "a.tif", pixels=IMAGE)
     write(tmp_path / "masks", "a.tif", pixels=MASK[:5])

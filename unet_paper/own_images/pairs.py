@@ -112,9 +112,10 @@ def find_pairs(images, masks, *, images_are_masks: bool = False) -> Pairs:
     lonely = [path for path in chosen if _key(path) not in by_key]
     key = _key
     if len(lonely) == len(chosen):  # no name fits: numbers
-        key = _number
-        by_key = _unique(pictures, key)
-        lonely = [path for path in chosen if key(path) not in by_key]
+        numbers = [_number(path) for path in pictures]
+        if len(set(numbers)) == len(numbers):  # else they tell nothing
+            key, by_key = _number, dict(zip(numbers, pictures, strict=True))
+            lonely = [path for path in chosen if key(path) not in by_key]
     if not chosen or len(lonely) == len(chosen):
         raise FileNotFoundError(
             f"no mask in {masks} belongs to an image in {images} ({_names(pictures)} and {_names(chosen)}); call the "
