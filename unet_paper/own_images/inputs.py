@@ -103,7 +103,7 @@ def _seen(file: ImageFile, frame: int, channel: int | None, looks: Looks | None)
 
 
 def _scale_lines(files: Sequence[ImageFile], known: ImageSettings | None, method: Method) -> list[str]:
-    scales, reason = replace(method, pixel_size=method.pixel_size or files[0].pixel_size).scales(known)
+    scales, reason = with_pixel_size(method, files[0]).scales(known)
     size = scaled_min_size(known or ImageSettings(), scales) if method.min_size is None else method.min_size
     factor = f"{scales[0]:.3g}" if scales[0] == scales[1] else f"{scales[0]:.3g} (rows), {scales[1]:.3g} (columns)"
     lines = [f"scale: {factor} ({reason}); cells have more than {size} px"]
