@@ -13,8 +13,19 @@ import torch
 from tests.training.tiny import CONFIG
 from unet_paper import IGNORE, load_network, network_card
 from unet_paper.cli import main
+from unet_paper.cli.reproduce import sorted_names
 from unet_paper.datasets import Dataset, synthetic_cells, synthetic_em
-from unet_paper.experiments import EXPERIMENTS, Experiment, measures, over_folds, plan, read_records, run, summary
+from unet_paper.experiments import (
+    EXPERIMENTS,
+    STUDIES,
+    Experiment,
+    measures,
+    over_folds,
+    plan,
+    read_records,
+    run,
+    summary,
+)
 from unet_paper.experiments.plan import GPU, load_fold
 from unet_paper.experiments.publish import publish
 from unet_paper.experiments.record import FORMAT, record_path
@@ -279,6 +290,38 @@ def test_the_command_lists_runs_and_refuses(capsys, tmp_path):
     assert "no experiment called em-tiny" in capsys.readouterr().err
     assert main(["reproduce", "em-narrow", "--data", str(tmp_path), "--output", str(tmp_path / "runs")]) == 2
     assert "python -m unet_paper fetch isbi2012" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["em-narrow", "--workers", "0"], "--workers is 0; needs at least 1"),
+        (["em-narrow", "--workers", "-1", "--cost"], "--workers is -1; needs at least 1"),
+        (["rival-w31", "--fold", "7"], "no run with --fold 7 is planned for rival-w31: fold 1 seed 0, fold 1 seed 1, "),
+        (["rival-w31", "--fold", "4", "--seed", "1"], "no run with --fold 4 --seed 1 is planned for rival-w31"),
+        (["study-dropout", "--seed", "5"], "no run with --seed 5 is planned for study-dropout: fold 1 seed 0, "),
+        (["study-dropout", "--seed", "5", "--publish"], "no run with --seed 5 is planned for study-dropout"),
+        (["study-largest", "--fold", "1"], "no run with --fold 1 is planned for study-largest: fold 4 seed 0, "),
+        (["rival-cascade", "--patient", "--fold", "1"], "is planned for rival-cascade: none at all"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_before_anything_is(capsys, tmp_path, arguments, message):
+    assert main(["reproduce", *arguments, "--output", str(tmp_path / "runs")]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_what_is_named_twice_is_done_once():
+    experiments, studies, rivals = sorted_names(["em-narrow", "studies", "study-base", "em-narrow", "rival-n4"])
+    assert (experiments, studies, rivals) == (["em-narrow"], list(STUDIES), ["rival-n4"])
+
+
+def test_all_seeds_are_read_whatever_their_digits(tmp_path):
+    for seed in (0, 2, 10):
+        record_path(tmp_path, "em", 1, seed).write_text(json.dumps({"format": FORMAT, "fold": 1, "seed": seed}))
+    (tmp_path / "em-fold1-seeds.json").write_text("{}")
+    assert [record["seed"] for record in read_records("em", tmp_path, seed=None)] == [0, 2, 10]
+    assert [record["seed"] for record in read_records("em", tmp_path)] == [0]
 
 
 def test_over_folds_weighs_seg_by_cells_and_sums_counts():

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from unet_paper.atomic import replacing, replacing_folder
-from unet_paper.files import sha256_of, write_json
+from unet_paper.files import PIECE, PIECES, content_of, sha256_of, write_json
 
 
 def fill_file(path: Path, text: str, *, fail: bool) -> None:
@@ -58,3 +58,27 @@ def test_a_folder_is_replaced_only_when_it_is_complete(tmp_path):
 def test_sha256_of_nothing_is_the_one_of_the_standard(tmp_path):
     (tmp_path / "empty").touch()
     assert sha256_of(tmp_path / "empty") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+def test_the_content_of_a_large_file_is_its_size_its_ends_and_pieces_between(tmp_path):
+    """Of a file that is one piece longer than what is read, the last byte counts and the size does."""
+    path, seen = tmp_path / "large.tif", set()
+    for last in (b"", b"a", b"b", b"bb"):
+        with open(path, "wb") as file:
+            file.truncate((PIECES + 1) * PIECE)
+            file.seek(0, 2)
+            file.write(last)
+        seen.add(content_of(path))
+    assert len(seen) == 4
+    assert content_of(path.rename(tmp_path / "moved.tif")) in seen
+
+
+def test_the_content_of_a_folder_is_that_of_its_files(tmp_path):
+    chunk, seen = tmp_path / "a.zarr/0/c0", []
+    chunk.parent.mkdir(parents=True)
+    for text in ("first", "other", "first"):
+        chunk.write_text(text)
+        seen.append(content_of(tmp_path / "a.zarr"))
+    assert seen[0] == seen[2] != seen[1]
+    chunk.rename(chunk.with_name("c1"))
+    assert content_of(tmp_path / "a.zarr") not in seen

@@ -115,8 +115,24 @@ def test_a_patient_run_never_learns_from_the_sections_it_ends_by(small, monkeypa
     monkeypatch.setattr("unet_paper.experiments.rival_jobs.PATIENCE", 11)
     assert len(rival_jobs(["rival-unet-5"], small.folder, seconds=0.2, way="patient")) == 1, "another patience"
     assert rival_jobs(["rival-cascade"], small.folder, way="patient") == []
+    said = []
+    assert finished(["rival-unet-5"], small.folder, say=said.append) == []
+    assert said == ["rival-unet-5-patient-fold1: trained for 0.2 s, not for 1800 s"]
+    monkeypatch.setitem(rivals.SECONDS, "patient", 0.2)
     assert [job.name for job in finished(["rival-unet-5"], small.folder)] == ["rival-unet-5-patient-fold1"]
+    assert finished(["rival-unet-5"], small.folder, seeds=[1]) == []
     assert rival_rows.read_rivals(small.folder).first() == {}, "no row of equal time"
+
+
+def test_records_of_another_recipe_are_left_out_and_those_of_another_processor_are_not(small, monkeypatch):
+    monkeypatch.setitem(rivals.SECONDS, "equal", 0.1)
+    monkeypatch.setattr("unet_paper.experiments.rival_jobs.this_processor", lambda: "another one")
+    run_rival(SMALL[0], 1, 0, small, seconds=0.1)
+    assert [job.name for job in finished(["rival-unet-5"], small.folder)] == ["rival-unet-5-fold1"]
+    monkeypatch.setitem(RIVALS, "rival-unet-5", replace(SMALL[0], rate=0.5))
+    said = []
+    assert finished(["rival-unet-5"], small.folder, say=said.append) == []
+    assert said == ["rival-unet-5-fold1: of another recipe (learning_rate)"]
 
 
 def test_patient_runs_are_rows_with_one_cap_and_one_recipe(small, monkeypatch):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 
 import numpy as np
 import pytest
+import torch
 
 from tests.training.tiny import CONFIG
 from unet_paper.atomic import alone
@@ -18,6 +19,8 @@ from unet_paper.cli.reproduce import format_cost, format_list
 from unet_paper.datasets import synthetic_em
 from unet_paper.experiments import Experiment, plan, runner
 from unet_paper.experiments.runner import ENVIRONMENT, Job, Place, estimated_seconds, jobs_of, run_side_by_side
+from unet_paper.training.checkpoint import previous, save_checkpoint
+from unet_paper.training.history import History
 
 TINY = replace(CONFIG, tile=204, steps=12, warmup_steps=0, validate_every=0, checkpoint_every=5)
 EXPERIMENT = Experiment("tiny", "em", TINY, base_channels=1, folds=(0, 1), more_seeds={1: (7,)})
@@ -65,6 +68,36 @@ def test_a_run_that_fails_is_named_and_the_others_go_on(place):
     assert (place.folder / "tiny-fold0.json").is_file()
 
 
+@dataclass(frozen=True)
+class Fails:
+    """A run that ends as it is told to, in a process that is started as on every machine."""
+
+    how: str
+    seconds: float = 1.0
+
+    @property
+    def name(self) -> str:
+        return f"run-{self.how}"
+
+    def run(self, place: Place, report) -> None:
+        if self.how == "KeyError":
+            raise KeyError("seed")
+        if self.how == "full disk":
+            (place.folder / f"{self.name}.error.txt").mkdir()  # no file can be written there
+            raise OSError("no space left")
+        if self.how == "status 1":
+            os._exit(1)
+
+
+def test_whatever_ends_a_process_is_a_failure(tmp_path):
+    jobs = [Fails("KeyError"), Fails("full disk"), Fails("status 1"), Fails("well")]
+    first, second, third = sorted(run_side_by_side(jobs, Place(tmp_path), workers=2))
+    assert first == "run-KeyError: KeyError: 'seed' (details in run-KeyError.error.txt)"
+    assert second.startswith("run-full disk: no space left (without details: ")
+    assert third == "run-status 1: ended with status 1"
+    assert "raise KeyError" in (tmp_path / "run-KeyError.error.txt").read_text()
+
+
 def test_two_processes_are_never_at_one_run(place):
     jobs = [Job("tiny", 0, 0), Job("tiny", 1, 0)]
     with alone(place.folder / ".tiny-fold0", busy="busy"):
@@ -92,6 +125,18 @@ def test_what_is_done_costs_nothing_any_more(place):
     run_side_by_side(jobs[:1], place, workers=1)
     first, second, third = estimated_seconds(jobs, place)
     assert first == 0 < second == third
+
+
+def test_a_damaged_checkpoint_does_not_stop_the_command(place):
+    (job,) = jobs_of(["tiny"], folds=[0])
+    path, net = place.folder / f"{job.name}.checkpoint", job.make_network()
+    for steps in (5, 10):
+        save_checkpoint(path, net, torch.optim.Adam(net.parameters()), History(TINY, "cpu", loss=[1.0] * steps))
+    assert runner.steps_done(job, place.folder) == 10
+    for damaged, left in ((path, 5), (previous(path), 0)):
+        damaged.write_bytes(b"half")
+        with pytest.warns(UserWarning, match="trying the checkpoint before it"):
+            assert runner.steps_done(job, place.folder) == left
 
 
 def test_the_cost_of_all_runs_is_that_of_the_longest_or_their_share():

@@ -6,6 +6,7 @@ The network is made by hand: it calls a pixel a cell if it is brighter than 0.5,
 from __future__ import annotations
 
 import re
+from operator import attrgetter
 
 import numpy as np
 import pytest
@@ -18,7 +19,9 @@ from tests.challenge_sequences import challenge_finds_it_valid
 from unet_paper.cli import main
 from unet_paper.datasets import synthetic_cells
 from unet_paper.model import UNet
+from unet_paper.networks.image_settings import ImageSettings
 from unet_paper.networks.library import TrainedNetwork, read_network, save_network
+from unet_paper.own_images import applying
 from unet_paper.tracking.challenge_format import read_tracks
 from unet_paper.tracking.linking import link, within_field
 
@@ -243,6 +246,66 @@ def test_segment_goes_on_and_refuses_other_settings(sequence, network, capsys):
     assert main([*arguments, "--threshold", "0.6"]) == 2
     assert "is from a run with another method; name another folder, or say --force" in capsys.readouterr().err
     assert main([*arguments, "--threshold", "0.6", "--force"]) == 0
+
+
+@pytest.mark.parametrize("place", ["_write_one", "ResultFolder.begin"])
+def test_masks_of_other_settings_are_never_taken_for_new_ones(sequence, network, capsys, monkeypatch, place):
+    """The second run is interrupted after its first image, or when its settings have just been written down."""
+    out = sequence.parent / "cells"
+    arguments = ["segment", str(sequence), str(out), "--network", network, "--force", "--min-size"]
+    assert main([*arguments, "20"]) == 0
+    real = attrgetter(place)(applying)
+
+    def work_and_stop(*given, **how):
+        real(*given, **how)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"unet_paper.own_images.applying.{place}", work_and_stop)
+        main([*arguments, "100"])
+    capsys.readouterr()
+    assert main([*arguments, "100"]) == 0
+    assert "3 images, 3 cells" in capsys.readouterr().out
+    assert [tifffile.imread(out / f"t00{n}_mask.tif").max() for n in range(3)] == [1, 1, 1]
+
+
+def test_images_are_the_same_by_their_content_and_not_by_their_place(sequence, network, capsys):
+    out = sequence.parent / "cells"
+    options = [str(out), "--network", network, "--min-size", "20"]
+    assert main(["segment", str(sequence), *options]) == 0
+    moved = sequence.rename(sequence.parent / "moved")
+    assert main(["segment", str(moved), *options]) == 0
+    assert "3 of 3 images are done already" in capsys.readouterr().out
+    tifffile.imwrite(moved / "t001.tif", np.zeros((40, 60), np.uint8))
+    assert main(["segment", str(moved), *options]) == 2
+    fix = "is from a run with another content of the images; name another folder, or say --force"
+    assert fix in capsys.readouterr().err
+    assert main(["segment", str(moved), *options, "--force"]) == 0
+    assert tifffile.imread(out / "t001_mask.tif").max() == 0
+
+
+@pytest.mark.parametrize(("other", "shape"), [("s_t001.tif", (40, 60)), ("s.tiff", (2, 40, 60))])
+def test_two_files_never_write_one_mask(tmp_path, network, capsys, other, shape):
+    (tmp_path / "images").mkdir()
+    for name, size in (("s.tif", (2, 40, 60)), (other, shape)):
+        tifffile.imwrite(tmp_path / "images" / name, np.zeros(size, np.uint8), photometric="minisblack")
+    assert main(["segment", str(tmp_path / "images"), str(tmp_path / "out"), "--network", network]) == 2
+    assert re.search(r"s\.tiff? and .* would both give s_t00\d_mask\.tif; rename one", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(("diameter", "sizes"), [(5.4, None), (20.0, ("12", "50"))])
+def test_the_size_of_cells_is_judged_at_the_scale_that_the_file_states(sequence, tmp_path, capsys, diameter, sizes):
+    """Pixels of 0.4 µm, the network's have 1 µm: it sees cells of 12 px across as 5 px."""
+    for path in sequence.iterdir():
+        tifffile.imwrite(path, tifffile.imread(path), resolution=(25_000, 25_000), resolutionunit="CENTIMETER")
+    images = ImageSettings(pixel_size=1.0, diameter=diameter, min_size=5)
+    save_network(
+        tmp_path / "net.safetensors", brightness_network(), card=CARD | {"scores": {}, "images": images.as_dict()}
+    )
+    out = tmp_path / "cells"
+    assert main(["segment", str(sequence), str(out), "--network", str(tmp_path / "net.safetensors")]) == 0
+    said = re.search(r"cells found are (\d+) px across \(median\), the network's were (\d+)", capsys.readouterr().out)
+    assert (said and said.groups()) == sizes
 
 
 def test_a_folder_with_something_else_is_never_written_to(sequence, network, capsys):

@@ -237,12 +237,37 @@ def test_runs_wait_for_their_rate_and_those_with_a_row_are_not_run_again(tmp_pat
     assert [job.seed for job in study_jobs(["study-base"], tmp_path)] == [1, 2]
 
 
+def test_runs_whose_rate_was_published_are_not_run_again(tmp_path, monkeypatch):
+    """A fresh clone: the rates were tried elsewhere, and the runs with the chosen one were made here."""
+    monkeypatch.setattr(study_rows, "results_folder", lambda: tmp_path / "published")
+    (tmp_path / "published").mkdir()
+    tried = [row(f"{family}, rate {rate:g}", fold=2) for family, rates in RATES.items() for rate in rates]
+    add_rows(rows_path("study-rates", tmp_path / "published"), tried)
+    (first, *others) = study_jobs(["study-optimisers"], tmp_path)
+    add_rows(rows_path(first.study, tmp_path), [row(first.change, first.fold, first.seed)])
+    assert study_jobs(["study-optimisers"], tmp_path) == others
+    monkeypatch.setattr(study_runs, "run_row", lambda *_, **__: pytest.fail("it was done again"))
+    first.run(Place(tmp_path), lambda history: None)
+
+
 def test_rows_are_published_into_a_clone_and_nowhere_else(tmp_path, monkeypatch):
     add_rows(rows_path("study-base", tmp_path), [row("base")])
     monkeypatch.setattr(study_runs, "repository", lambda: None)
     with pytest.raises(FileNotFoundError, match="into a clone"):
         publish_rows("study-base", tmp_path)
     assert publish_rows("study-shape", tmp_path, tmp_path / "elsewhere") is None
+
+
+def test_only_rows_of_the_plan_of_today_are_published(tmp_path):
+    runs, results, said = tmp_path / "runs", tmp_path / "results", []
+    runs.mkdir(), results.mkdir()
+    good = row("base")
+    add_rows(rows_path("study-base", results), [good])
+    add_rows(rows_path("study-base", runs), [row("base", base="old"), row("base", seed=1), row("base", seed=2)])
+    assert publish_rows("study-base", runs, results, seeds=[0, 1], say=said.append) == results / "study-base.json"
+    assert read_rows(results / "study-base.json") == [good, row("base", seed=1)]
+    (line,) = said
+    assert line.startswith("study-base: base, fold 1, seed 0 is of another base (old, not ")
 
 
 def test_the_most_important_runs_come_first_and_whole(tmp_path, monkeypatch):

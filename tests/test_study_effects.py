@@ -273,6 +273,11 @@ def test_averages_are_read_for_every_network():
     assert averaged([]) == {}
 
 
+def test_a_change_that_there_is_not_is_refused_by_name():
+    with pytest.raises(ValueError, match="change is 'no skipz'; choose one of 'base'"):
+        told({}, "no skipz")
+
+
 def test_an_effect_without_rows_was_not_run_yet():
     assert told(studies_with([row("base", [0.1])]), "padded") == "an unknown amount (not run yet)"
     assert told(studies_with([row("base", [0.1]), row("padded", [0.3])]), "padded").startswith("+0.2000")

@@ -46,6 +46,16 @@ def test_one_folder_for_both(tmp_path):
     assert missing == ["c.tif"]
 
 
+def test_masks_in_ome_tiff_among_their_images_are_no_images(tmp_path):
+    write(tmp_path, "a.ome.tif", "b.tif", pixels=IMAGE)
+    write(tmp_path, "a_mask.ome.tif", "b_mask.OME.TIFF")
+    write(tmp_path, "a_ignore.ome.tif", pixels=(IMAGE > 60).astype(np.uint8))
+    assert [path.name for path in pictures_in(tmp_path)] == ["a.ome.tif", "b.tif"]
+    pairs, missing = find_pairs(tmp_path, tmp_path)
+    assert [pair.mask.path.name for pair in pairs] == ["a_mask.ome.tif", "b_mask.OME.TIFF"]
+    assert (pairs[0].ignored.path.name, missing) == ("a_ignore.ome.tif", [])
+
+
 def test_masks_without_partner_are_listed(tmp_path):
     write(tmp_path / "images", "a.tif", "b.tif", pixels=IMAGE)
     write(tmp_path / "masks", "a.tif", "c.tif", "d.tif")
@@ -56,6 +66,13 @@ def test_masks_without_partner_are_listed(tmp_path):
         FileNotFoundError, match=r"no mask in .* belongs to an image in .* \(a\.tif, b\.tif and x\.tif\)"
     ):
         find_pairs(tmp_path / "images", tmp_path / "other")
+
+
+def test_numbers_that_images_share_tell_nothing(tmp_path):
+    write(tmp_path / "images", "exp1_t1.tif", "exp2_t1.tif", pixels=IMAGE)
+    write(tmp_path / "masks", "x.tif")
+    with pytest.raises(FileNotFoundError, match=r"no mask in .* \(exp1_t1\.tif, exp2_t1\.tif and x\.tif\); call the"):
+        find_pairs(tmp_path / "images", tmp_path / "masks")
 
 
 def test_masks_of_another_size(tmp_path):

@@ -82,6 +82,16 @@ def test_an_outline_encloses_the_pixels_of_its_cell():
     assert area == pytest.approx(8 - 4 * 0.125)  # the corners are cut
 
 
+def test_an_outline_is_never_that_of_a_hole():
+    """A ring of one pixel whose hole is a comb: its edge is longer than the outer one."""
+    cell = np.zeros((9, 13), int)
+    cell[1:8, 1:12] = 1
+    cell[2:7, 2:11:2], cell[2, 2:11] = 0, 0
+    (outline,) = outlines(cell)
+    x, y = outline.points.T
+    assert (x.min(), x.max(), y.min(), y.max()) == (1, 12, 1, 8)
+
+
 def test_geojson_is_closed_rings():
     features = json.loads("\n".join(geojson_lines(outlines(TRUTH))))["features"]
     rings = [feature["geometry"]["coordinates"][0] for feature in features]

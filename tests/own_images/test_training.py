@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import tifffile
+import torch
 
 import unet_paper as up
 from unet_paper.cli import main
@@ -82,6 +84,19 @@ def test_a_dry_run_writes_nothing(folders, capsys, monkeypatch):
     assert not out.exists()
 
 
+def test_the_speed_is_measured_where_the_first_images_hold_no_cell():
+    empty = example("empty", np.zeros((140, 140)))
+    examples = [empty, empty, example("all cell", np.ones((140, 140))), example("a", disc(140, 17, at=(70, 70)))]
+    plan = make_plan(examples[3:] * 2)
+    learn = training_set(examples, plan.images, name="own images")
+    net = up.UNet(base_channels=1)
+    before = net.state_dict()["score.bias"].clone()
+    seconds, precision = learning.measure_step(net, learn, replace(plan.config, tile=204), device="cpu")
+    assert seconds > 0
+    assert precision in ("float32", "bfloat16")
+    assert torch.equal(net.state_dict()["score.bias"], before)
+
+
 def test_minutes_that_are_asked_for_are_used_and_checked(folders, capsys, monkeypatch):
     monkeypatch.setattr(learning, "measure_step", lambda *_, **__: (0.1, "float32"))
     command = ["train", str(folders / "images"), str(folders / "masks"), str(folders / "out"), "--dry-run"]
@@ -133,6 +148,9 @@ def test_train_writes_a_network_that_needs_no_argument(folders, capsys, monkeypa
     capsys.readouterr()
     assert main(arguments) == 0  # the same command again: nothing is trained twice
     assert "going on with it" in capsys.readouterr().out
+    tifffile.imwrite(folders / "images/new.tif", np.zeros((140, 140), np.uint16))
+    assert main(arguments) == 0  # an image has come that is not annotated: nothing is trained, its mask is written
+    assert (folders / "out/masks/new_mask.tif").is_file()
     assert main([*arguments, "--seed", "1"]) == 2
     assert "is from a run with another seed; name another folder\n" in capsys.readouterr().err
 

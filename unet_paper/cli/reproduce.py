@@ -54,6 +54,9 @@ def run(options: Namespace) -> int:
         print(f"\nrivals: {', '.join(up.experiments.RIVALS)}")
         return 0
     by_kind = sorted_names(options.names)
+    if options.workers is not None and options.workers < 1:
+        raise ValueError(f"--workers is {options.workers}; needs at least 1")
+    check_planned(*by_kind, options)
     options.output = output_folder(options.output)
     if options.publish:
         return publish_all(*by_kind, options)
@@ -80,10 +83,35 @@ def sorted_names(given: Sequence[str]) -> tuple[list[str], list[str], list[str]]
     """Return which experiments, studies and rivals are meant; the name of a group stands for all of it."""
     studies, rivals = list(up.experiments.STUDIES), list(up.experiments.RIVALS)
     groups = {"gpu": up.experiments.plan.GPU, "studies": studies, "rivals": rivals}
-    names = [name for one in given for name in groups.get(one, (one,))]
+    names = list(dict.fromkeys(name for one in given for name in groups.get(one, (one,))))  # each once
     experiments = [name for name in names if name not in (*studies, *rivals)]
     up.experiments.runner.jobs_of(experiments)  # an unknown name ends here, whatever else was asked for
     return experiments, [name for name in names if name in studies], [name for name in names if name in rivals]
+
+
+def check_planned(
+    experiments: Sequence[str], studies: Sequence[str], rivals: Sequence[str], options: Namespace
+) -> None:
+    """Refuse a fold or seed with which no study or rival of those named is planned; experiments take any seed."""
+    if experiments:
+        return
+    folds, seeds, runs = options.fold or (), options.seed or (), planned_runs(studies, rivals, options)
+    chosen = [run for run in runs if (not folds or run[0] in folds) and (not seeds or run[1] in seeds)]
+    unmet = [f"--fold {fold}" for fold in folds if fold not in {run[0] for run in chosen}]
+    unmet += [f"--seed {seed}" for seed in seeds if seed not in {run[1] for run in chosen}]
+    if unmet:
+        there = ", ".join(f"fold {fold} seed {seed}" for fold, seed in runs) or "none at all"
+        raise ValueError(f"no run with {' '.join(unmet)} is planned for {', '.join((*studies, *rivals))}: {there}")
+
+
+def planned_runs(studies: Sequence[str], rivals: Sequence[str], options: Namespace) -> list[tuple[int, int]]:
+    """Return with which (fold, seed) studies and rivals are planned, each pair once."""
+    plan, jobs = up.experiments.studies, up.experiments.rival_jobs
+    runs = {(run.fold, run.seed) for name in studies for run in plan.planned(name)}
+    if "study-largest" in studies:  # its changes follow from the rows of the others
+        runs |= {(plan.RINGED_BLOCK, seed) for seed in plan.SEEDS}
+    ways = up.experiments.rivals.SECONDS if options.publish else (options.way,)
+    return sorted(runs | {(job.fold, job.seed) for way in ways for job in jobs.planned(rivals, way)})
 
 
 def output_folder(given: Path | None) -> Path:
@@ -114,11 +142,13 @@ def stopped(options: Namespace) -> str:
 
 def publish_all(experiments: Sequence[str], studies: Sequence[str], rivals: Sequence[str], options: Namespace) -> int:
     """Copy the records of finished runs and the rows of studies into the book's data and print what was written."""
+    only = {"folds": options.fold, "seeds": options.seed}
+    kept = only | {"say": lambda line: print(f"left out: {plain(line, limit=LIMIT)}")}
     for name in studies:
-        if path := up.experiments.study_runs.publish_rows(name, options.output):
+        if path := up.experiments.study_runs.publish_rows(name, options.output, **kept):
             print(plain(path))
-    jobs = up.experiments.runner.jobs_of(experiments, folds=options.fold, seeds=options.seed)
-    for job in [*jobs, *up.experiments.rival_jobs.finished(rivals, options.output)]:
+    jobs = up.experiments.runner.jobs_of(experiments, **only)
+    for job in [*jobs, *up.experiments.rival_jobs.finished(rivals, options.output, **kept)]:
         for path in up.experiments.publish.publish(job.plan, job.fold, seed=job.seed, runs=options.output):
             print(plain(path))
     return 0

@@ -125,6 +125,11 @@ def is_beside_mask(path: Path) -> bool:
     return path.name.endswith(BESIDE_MASKS)
 
 
+def bare_name(path: Path) -> str:
+    """Return the name of an image without its ending: `a` of `a.tif`, `a.ome.tif` and `a.ome.zarr`."""
+    return re.sub(r"(\.ome)?\.[a-z]+$", "", path.name, flags=re.IGNORECASE)
+
+
 def natural_order(path: Path) -> list:
     """Return a key that sorts numbers in names by their value."""
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", str(path))]

@@ -195,8 +195,10 @@ def effects(
     Raises
     ------
     ValueError
-        If there is no change `against`.
+        If there is no change of a name in `names`, or `against`.
     """
+    for name in names or ():
+        check_choice(name, tuple(CHANGES), name="change")
     if against is not None:
         check_choice(against, tuple(CHANGES), name="against")
     found = []

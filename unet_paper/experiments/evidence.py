@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
@@ -18,14 +19,13 @@ from unet_paper.analysis.tracing import convolutions, trace
 from unet_paper.baselines.padded import relative_difference
 from unet_paper.baselines.sliding_window import SlidingWindowNet, windows_around
 from unet_paper.datasets import Dataset, em_sections
-from unet_paper.experiments import rival_verdicts, study_verdicts
+from unet_paper.experiments import rival_verdicts, rivals, study_verdicts
 from unet_paper.experiments.claims import AWAITED, NEAR_ONE
 from unet_paper.experiments.findings import RECORDED, Evidence, Finding
 from unet_paper.experiments.plan import EXPERIMENTS
 from unet_paper.experiments.record import read_benchmark, read_records
 from unet_paper.experiments.rival_rows import read_rivals
 from unet_paper.experiments.study_rows import read_studies
-from unet_paper.experiments.study_verdicts import Verdict
 from unet_paper.model import UNet
 from unet_paper.overlap_tile import evaluating, mirror_crop, predict_scores, tile_grid
 from unet_paper.training.config import PAPER
@@ -171,21 +171,14 @@ def recorded(folder: Path | None = None) -> dict[str, list[dict]]:
 def studied(folder: Path | None = None) -> dict[str, Finding]:
     """Return what ablations say of the claims C6 to C9, and the comparison with other methods of C4 and C11."""
     found = study_verdicts.verdicts(read_studies(folder)) | rival_verdicts.verdicts(read_rivals(folder))
+    data = dict.fromkeys(found, STUDY_DATA) | dict.fromkeys(rivals.DECIDING, COMPARED_DATA)
     return {
-        name: Finding(
-            said.verdict,
-            said.ours or "–",
-            (RECORDED,),
-            COMPARED_DATA if name in ("C4", "C11") else STUDY_DATA,
-            said.runs,
-            said.reason,
-            _lacking(name, said),
-        )
+        name: replace(said, kinds=(RECORDED,), data=data[name], missing=_lacking(name, said))
         for name, said in found.items()
     }
 
 
-def _lacking(name: str, said: Verdict) -> tuple[str, ...]:
+def _lacking(name: str, said: Finding) -> tuple[str, ...]:
     """Name the files that lack runs, and of how many settings; the chapters on them list each."""
     return tuple(f"runs of {len(said.missing)} settings in {file}" for file in AWAITED[name] if said.missing)
 

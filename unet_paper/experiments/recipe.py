@@ -51,9 +51,10 @@ class Recipe:
     images : int
         Annotated images to learn from, drawn by the seed of the run; 0 for all.
     split : {"block", "interleaved", "block and random"}
-        What is held out: the fold's block (for cells: the other sequence); its second and fourth image, whose
-        neighbours in the block are learned from; or the block, and beside it some images drawn by the seed from the
-        rest.
+        What is held out: the fold's block (for cells: the other sequence); its second and fourth image, while its
+        first, third and fifth are learned from beside the rest, and any further one is in neither (of a block of 6
+        sections the last: 27 are learned from where "block" learns from 24); or the block, and beside it some images
+        drawn by the seed from the rest.
     """
 
     config: TrainConfig

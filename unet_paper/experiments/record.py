@@ -62,7 +62,7 @@ def read_records(name: str, folder: str | os.PathLike | None = None, *, seed: in
         If a file is no record.
     """
     folder = results_folder() if folder is None else Path(folder)
-    runs = (run_name(name, "?", each) for each in ((0, "?") if seed is None else (seed,)))
+    runs = (run_name(name, "?", each) for each in ((0, "[0-9]*") if seed is None else (seed,)))
     records = [_read(path) for run in runs for path in folder.glob(f"{run}.json")]
     return sorted(records, key=lambda record: (record["fold"], record.get("seed", 0)))  # the first have seed 0
 

@@ -93,8 +93,29 @@ class RivalJob:
 
     def records(self, folder: Path | None) -> list[dict]:
         """Return its records in a folder, of this recipe and of any budget; None stands for `data/results`."""
-        found = read_records(self.label, folder, seed=self.seed)
-        return [one for one in found if one["fold"] == self.fold and not misfit(one, self.method, self.rate)]
+        return [one for one in self._all_records(folder) if not misfit(one, self.method, self.rate)]
+
+    def why_not(self, folder: Path | None) -> str:
+        """Return why its record in a folder is not what is planned now; empty if it is, on whatever processor.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is none.
+        """
+        found = self._all_records(folder)
+        if not found:
+            raise FileNotFoundError(f"{record_path(folder, self.label, self.fold, self.seed)} does not exist")
+        if why := misfit(found[0], self.method, self.rate):
+            return why
+        budget, patience = found[0]["budget"], PATIENCE if self.way == "patient" else 0
+        if budget["seconds"] != self.seconds:
+            return f"trained for {budget['seconds']:g} s, not for {self.seconds:g} s"
+        ended_by = budget.get("patience") or 0
+        return "" if ended_by == patience else f"ended after {ended_by} looks without a gain, not after {patience}"
+
+    def _all_records(self, folder: Path | None) -> list[dict]:
+        return [one for one in read_records(self.label, folder, seed=self.seed) if one["fold"] == self.fold]
 
 
 def misfit(record: Mapping, rival: Rival, rate: float | None = None) -> str:
@@ -165,12 +186,40 @@ def rival_jobs(
     folds, seeds : sequence of int, optional
         Only these.
     """
-    jobs = [job for job in planned(names, way, seconds=seconds) if folds is None or job.fold in folds]
-    jobs = [job for job in jobs if seeds is None or job.seed in seeds]
+    jobs = _only(planned(names, way, seconds=seconds), folds, seeds)
     return [job for job in jobs if not any(job.is_recorded(where) for where in (folder, None))]
 
 
-def finished(names: Sequence[str], folder: Path) -> list[RivalJob]:
-    """Return the runs of rivals, of every way, whose records lie in `folder`."""
-    jobs = [job for way in SECONDS for job in planned(names, way)]
-    return [job for job in jobs if record_path(folder, job.label, job.fold, job.seed).is_file()]
+def finished(
+    names: Sequence[str],
+    folder: Path,
+    *,
+    folds: Sequence[int] | None = None,
+    seeds: Sequence[int] | None = None,
+    say: Callable[[str], None] = print,
+) -> list[RivalJob]:
+    """Return the runs of rivals, of every way, whose records lie in `folder` and are of today's recipe and budget.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of `RIVALS`.
+    folder : pathlib.Path
+        Where runs were made.
+    folds, seeds : sequence of int, optional
+        Only these.
+    say : callable
+        Gets one line for each record that is left out: which, and why.
+    """
+    jobs = [job for way in SECONDS for job in _only(planned(names, way), folds, seeds)]
+    jobs = [job for job in jobs if record_path(folder, job.label, job.fold, job.seed).is_file()]
+    reasons = {job: job.why_not(folder) for job in jobs}
+    for job, why in reasons.items():
+        if why:
+            say(f"{job.name}: {why}")
+    return [job for job in jobs if not reasons[job]]
+
+
+def _only(jobs: Sequence[RivalJob], folds: Sequence[int] | None, seeds: Sequence[int] | None) -> list[RivalJob]:
+    jobs = [job for job in jobs if folds is None or job.fold in folds]
+    return [job for job in jobs if seeds is None or job.seed in seeds]

@@ -8,17 +8,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from unet_paper.experiments.findings import NOT, OPEN, PARTLY, REPRODUCED
+from unet_paper.experiments.findings import NOT, OPEN, PARTLY, REPRODUCED, Finding
 from unet_paper.experiments.plan import EM_BLOCK
 from unet_paper.experiments.record import run_name
 from unet_paper.experiments.rival_rows import RivalRows, mean_of
 from unet_paper.experiments.rivals import DECIDING, EQUAL_SIZE, RIVALS, SEEDS, seeds_of
-from unet_paper.experiments.study_verdicts import Verdict
 
 ERRORS = ("warping_error", "rand_error")
 
 
-def verdicts(rows: RivalRows) -> dict[str, Verdict]:
+def verdicts(rows: RivalRows) -> dict[str, Finding]:
     """Return what the comparison says about C4 and C11; with runs missing, which ones.
 
     C11: the U-Net as large as the sliding window N4 must have the smaller warping and Rand error, as a mean over the
@@ -28,19 +27,19 @@ def verdicts(rows: RivalRows) -> dict[str, Verdict]:
     return {claim: _against_plan(_beats(rows, rivals), _beats(first, rivals)) for claim, rivals in DECIDING.items()}
 
 
-def _against_plan(found: Verdict, first: Verdict) -> Verdict:
+def _against_plan(found: Finding, first: Finding) -> Finding:
     """Say so where the runs of the first plan, before `rivals.MORE_SEEDS`, alone give another verdict."""
     if OPEN in (found.verdict, first.verdict) or found.verdict == first.verdict:
         return found
     return replace(found, ours=f"{found.ours}; by the first plan: {first.verdict}")
 
 
-def _beats(rows: RivalRows, rivals: Sequence[str]) -> Verdict:
+def _beats(rows: RivalRows, rivals: Sequence[str]) -> Finding:
     pairs = [(EQUAL_SIZE[name], name, fold) for name in rivals for fold in SEEDS]
     wanted = [(name, fold, seed) for *both, fold in pairs for name in both for seed in seeds_of(name, fold)]
     missing = tuple(dict.fromkeys(run_name(*run) for run in wanted if run in rows.missing))
     if missing:
-        return Verdict(OPEN, "", "The planned runs of equal time are not complete.", missing=missing)
+        return Finding(OPEN, reason="The planned runs of equal time are not complete.", missing=missing)
     better = {rival: _smaller(rows, rival) for rival in rivals}
     results = [each for pair in better.values() for each in pair]
     verdict = REPRODUCED if all(results) else PARTLY if any(results) else NOT
@@ -51,7 +50,7 @@ def _beats(rows: RivalRows, rivals: Sequence[str]) -> Verdict:
     blocks = " and ".join(f"{EM_BLOCK * fold}-{EM_BLOCK * (fold + 1) - 1}" for fold in SEEDS)
     condition = f"After {rows.seconds:g} s of one thread each, on the sections {blocks}"
     reason = f"{condition}, the U-Net is better in {sum(results)} of {len(results)} pairs."
-    return Verdict(verdict, told, reason, runs)
+    return Finding(verdict, told, runs=runs, reason=reason)
 
 
 def _smaller(rows: RivalRows, rival: str) -> list[bool]:

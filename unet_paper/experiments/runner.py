@@ -25,7 +25,7 @@ from unet_paper.experiments.plan import EXPERIMENTS, Experiment, load_fold
 from unet_paper.experiments.record import run_name
 from unet_paper.experiments.run import run_fold
 from unet_paper.model import UNet
-from unet_paper.training.checkpoint import read_checkpoint
+from unet_paper.training.checkpoint import CheckpointError, newest_checkpoint
 from unet_paper.training.history import History
 
 TIMED_STEPS = 3
@@ -121,12 +121,12 @@ def jobs_of(
 
 
 def steps_done(job: Job, folder: Path) -> int:
-    """Return how many steps of a run its checkpoint in `folder` holds; 0 if there is none."""
-    path = folder / f"{job.name}.checkpoint"
-    if not path.exists():
+    """Return how many steps of a run its newest usable checkpoint in `folder` holds; 0 if there is none."""
+    try:
+        found = newest_checkpoint(folder / f"{job.name}.checkpoint")
+    except CheckpointError:  # none is usable: the run itself says so, and the others go on
         return 0
-    _, metadata = read_checkpoint(path)
-    return len(History.from_json(metadata["history"]).loss)
+    return 0 if found is None else len(found.history.loss)
 
 
 def estimated_seconds(jobs: Sequence[Job], place: Place) -> list[float]:
@@ -171,19 +171,19 @@ def run_side_by_side(jobs: Sequence[Job], place: Place, *, workers: int) -> list
     """
     if workers < 1:
         raise ValueError(f"workers is {workers}; needs at least 1")
-    waiting, running, failures = list(enumerate(jobs)), {}, []
+    waiting, running, failures = list(enumerate(jobs)), {}, {}
     try:
         while waiting or running:
             while waiting and len(running) < workers:
-                running |= [_start(*waiting.pop(0), place)]
+                receiver, started = _start(*waiting.pop(0), place)
+                running[receiver] = started
             for receiver in connection.wait(list(running)):
-                line = _follow(receiver, running)
-                failures += [line] if line else []
+                _follow(receiver, running, failures)
     finally:  # also when the user interrupts: checkpoints hold what was done
         for process, _, bar in running.values():
             process.terminate()
             bar.close()
-    return failures
+    return list(failures.values())
 
 
 def default_workers() -> int:
@@ -217,8 +217,8 @@ def _start(position: int, job: Job, place: Place) -> tuple:
     return receiver, (process, job, bar)
 
 
-def _follow(receiver, running: dict) -> str | None:
-    """Take one message of a run; returns a line if it is the message that the run has failed."""
+def _follow(receiver, running: dict, failures: dict[str, str]) -> None:
+    """Take one message of a run; if it has failed, a line is put into `failures` under its name."""
     process, job, bar = running[receiver]
     try:
         done, loss, error = receiver.recv()
@@ -226,12 +226,14 @@ def _follow(receiver, running: dict) -> str | None:
         process.join()
         bar.close()
         del running[receiver]
-        return None if process.exitcode in (0, 1) else f"{job.name}: ended with status {process.exitcode}"
+        if process.exitcode != 0 and job.name not in failures:  # it could not even say why, as where it was killed
+            failures[job.name] = f"{job.name}: ended with status {process.exitcode}"
+        return
     if error:
-        return f"{job.name}: {error}"
+        failures[job.name] = f"{job.name}: {error}"
+        return
     bar.update(done - bar.n)
     bar.set_postfix_str("scoring" if done == bar.total else f"loss {loss:.4f}")
-    return None
 
 
 def _work(job: Job, place: Place, sender) -> None:
@@ -244,10 +246,24 @@ def _work(job: Job, place: Place, sender) -> None:
         busy = f"another process is at this run in {place.folder}; wait for it"
         with alone(place.folder / f".{job.name}", busy=busy):
             job.run(place, report)
-    except (ValueError, TypeError, OSError, RuntimeError, MemoryError) as error:
-        (place.folder / f"{job.name}.error.txt").write_text(traceback.format_exc())
-        sender.send((0, math.nan, f"{error} (details in {job.name}.error.txt)"))
+    except Exception as error:  # whatever it is, the other process must hear of it
+        sender.send((0, math.nan, f"{_reason(error)} ({_details(place.folder / f'{job.name}.error.txt')})"))
         raise SystemExit(1) from None
+
+
+def _reason(error: Exception) -> str:
+    """Return what an error says; of those that were not foreseen, which say little, their kind too."""
+    foreseen = isinstance(error, ValueError | TypeError | OSError | RuntimeError)
+    return f"{error}" if foreseen and f"{error}" else f"{type(error).__name__}: {error}"
+
+
+def _details(path: Path) -> str:
+    """Write down where the error that is being handled came from; returns where that stands."""
+    try:
+        path.write_text(traceback.format_exc())
+    except OSError as error:  # a full disk, perhaps the error itself
+        return f"without details: {error}"
+    return f"details in {path.name}"
 
 
 @contextmanager

@@ -27,7 +27,6 @@ from unet_paper.experiments.study_rows import (
     VERSIONS,
     Rows,
     add_rows,
-    read_rows,
     read_study,
     rows_path,
     tuned_rates,
@@ -90,7 +89,8 @@ class StudyJob:
 
     def run(self, place: Place, report: Callable[[History], None]) -> None:
         """Train, score and add the row; then the checkpoint is no longer needed. Nothing if the row came meanwhile."""
-        if any(row["seed"] == self.seed for row in _found(self.study, place.folder).of(self.change, self.fold)):
+        found = _found(self.study, place.folder, rates=self.rates)
+        if any(row["seed"] == self.seed for row in found.of(self.change, self.fold)):
             return
         row = run_row(self, place, report=report)
         add_rows(rows_path(self.study, place.folder), [row])
@@ -114,8 +114,8 @@ def study_jobs(
     folds, seeds : sequence of int, optional
         Only these; by default all of the plan.
     """
-    found = {name: _found(name, folder) for name in STUDIES}
-    rates = tuned_rates(found["study-rates"])
+    rates = tuned_rates(_found("study-rates", folder))
+    found = {name: _found(name, folder, rates=rates) for name in STUDIES}
     runs = [run for name in names for run in found[name].missing]
     if "study-largest" in names:
         runs += second_block_missing(found)
@@ -124,8 +124,29 @@ def study_jobs(
     return [StudyJob(*run, rates) for run in sorted(possible, key=lambda run: CHANGES[run.change].first)]
 
 
-def publish_rows(name: str, folder: Path, results: Path | None = None) -> Path | None:
-    """Add the rows of a study that were made in `folder` to those in `data/results`; None if there is none.
+def publish_rows(
+    name: str,
+    folder: Path,
+    results: Path | None = None,
+    *,
+    folds: Sequence[int] | None = None,
+    seeds: Sequence[int] | None = None,
+    say: Callable[[str], None] = print,
+) -> Path | None:
+    """Add the usable rows of a study that were made in `folder` to those in `data/results`; None if there is none.
+
+    Parameters
+    ----------
+    name : str
+        Of `STUDIES`.
+    folder : pathlib.Path
+        Where runs were made.
+    results : pathlib.Path, optional
+        Where rows go, by default `data/results`.
+    folds, seeds : sequence of int, optional
+        Only these.
+    say : callable
+        Gets one line for each row that is left out, which and why: it would take the place of a good one.
 
     Raises
     ------
@@ -134,7 +155,12 @@ def publish_rows(name: str, folder: Path, results: Path | None = None) -> Path |
     """
     if results is None and repository() is None:
         raise FileNotFoundError("rows are published into a clone of the repository; run the command in one")
-    rows, target = read_rows(rows_path(name, folder)), rows_path(name, results)
+    rates = tuned_rates(_found("study-rates", folder, results=results))
+    made, target = read_study(name, folder, rates=rates), rows_path(name, results)
+    for line in made.refused:
+        say(line)
+    rows = [row for row in made.usable if folds is None or row["fold"] in folds]
+    rows = [row for row in rows if seeds is None or row["seed"] in seeds]
     if not rows:
         return None
     add_rows(target, rows)
@@ -260,9 +286,12 @@ def unpacked(content: Mapping) -> np.ndarray:
     return levels.reshape(content["shape"]).astype(np.float32) / (LEVELS - 1)
 
 
-def _found(name: str, folder: Path) -> Rows:
-    """Return the rows of a study in `folder` and in `data/results`; missing is what neither has."""
-    made, published = read_study(name, folder), read_study(name)
+def _found(name: str, folder: Path, *, rates: dict[str, float] | None = None, results: Path | None = None) -> Rows:
+    """Return the rows of a study in `folder` and in `results` (`data/results`); missing is what neither has.
+
+    `rates` are those that the rows of `study-rates` in both folders choose: either folder may lack some of these rows.
+    """
+    made, published = read_study(name, folder, rates=rates), read_study(name, results, rates=rates)
     missing = [run for run in published.missing if run in made.missing]
     return Rows(name, [*published.usable, *made.usable], missing, [*published.refused, *made.refused])
 

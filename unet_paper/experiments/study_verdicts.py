@@ -10,37 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from unet_paper.experiments.effects import MEASURE, SYMMETRIES, Effect, effects
-from unet_paper.experiments.findings import NOT, OPEN, PARTLY, REPRODUCED
+from unet_paper.experiments.findings import NOT, OPEN, PARTLY, REPRODUCED, Finding
 from unet_paper.experiments.studies import CHANGES, CHOOSING_BLOCK, FEW, RATES, Planned, named
 from unet_paper.experiments.study_rows import Rows
 
 CELLS = "seg_error"  # 1 - SEG
 MARGIN = 0.01  # of 1 - V_Rand: by how much a batch may be better than momentum that still counts as as good
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What was found about a claim.
-
-    Attributes
-    ----------
-    verdict : str
-        Of `unet_paper.experiments.findings.VERDICTS`; ``"not examined"`` as long as runs are missing.
-    ours : str
-        Each effect with its interval.
-    reason : str
-        What decided.
-    runs : int
-        Trainings behind it.
-    missing : tuple of str
-        Runs that would have to be done.
-    """
-
-    verdict: str
-    ours: str
-    reason: str
-    runs: int = 0
-    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,8 +36,8 @@ class _Need:
         return f"{self.change}, tested on 0{2 - self.fold}" if self.measure == CELLS else self.change
 
 
-def verdicts(studies: Mapping[str, Rows]) -> dict[str, Verdict]:
-    """Return what the studies say about the claims C6 to C9, by name.
+def verdicts(studies: Mapping[str, Rows]) -> dict[str, Finding]:
+    """Return what the studies say about the claims C6 to C9, by name; missing are the runs that would have to be done.
 
     Parameters
     ----------
@@ -72,7 +47,7 @@ def verdicts(studies: Mapping[str, Rows]) -> dict[str, Verdict]:
     return {claim: _verdict(studies, needs, rule) for claim, (needs, rule) in _RULES.items()}
 
 
-def _verdict(studies: Mapping[str, Rows], needs: tuple[_Need, ...], rule: Callable) -> Verdict:
+def _verdict(studies: Mapping[str, Rows], needs: tuple[_Need, ...], rule: Callable) -> Finding:
     found: dict[_Need, Effect] = {}
     for need in needs:
         for effect in effects(studies, need.measure, fold=need.fold, names=[need.change], test=need.test):
@@ -82,9 +57,9 @@ def _verdict(studies: Mapping[str, Rows], needs: tuple[_Need, ...], rule: Callab
     sides = {(change, effect.fold, n) for effect in found.values() for change, n in _sides(effect)}
     runs = sum(n for _, _, n in sides)
     if missing or len(found) < len(needs):
-        return Verdict(OPEN, ours, "Runs are missing.", runs, missing)
+        return Finding(OPEN, ours, runs=runs, reason="Runs are missing.", missing=missing)
     verdict, reason = rule(list(found.values()))
-    return Verdict(verdict, ours, reason, runs)
+    return Finding(verdict, ours, runs=runs, reason=reason)
 
 
 def _told(found: Mapping[_Need, Effect], error: str) -> str:

@@ -18,6 +18,7 @@ from torch import nn
 from tqdm import tqdm
 
 from unet_paper.datasets.image_files import ImageFile, check_selection, describe, grey_frames
+from unet_paper.files import content_of
 from unet_paper.networks.image_settings import ImageSettings, area_diameter
 from unet_paper.options import check_scalar
 from unet_paper.own_images.blocks import BlockWork, is_cut, work_on
@@ -103,7 +104,8 @@ def segment_files(
     images : path or sequence of path
         Folders, files or patterns, as in `unet_paper.datasets.image_files.list_images`; sizes may differ.
     output : path
-        The folder to make, or one of an interrupted run with the same settings: finished images are kept.
+        The folder to make, or one of an interrupted run with the same settings: finished images are kept. Images are
+        the same if their names and their content are (`unet_paper.files.content_of`), wherever they lie now.
     net
         As in `unet_paper.segment`.
     method : Method, optional
@@ -113,7 +115,7 @@ def segment_files(
     channel, frame : int, optional
         Which channel, and which image of each file alone; both from 0.
     force : bool
-        Begin anew in the folder of a run with other settings.
+        Begin anew in the folder of a run with other settings or images.
     block : int, optional
         Cut images that are longer than this into blocks of so many px as the network sees them; 0: cut none. By default
         only large ones are cut, into blocks of 2048.
@@ -156,7 +158,8 @@ def segment_files(
         as_rois(np.zeros((1, 1), dtype=int))  # the package is missing: better said now
     folder = ResultFolder(output, note=NOTE)
     how = {
-        "images": [str(file.path.name) for file in files],
+        "images": [file.path.name for file in files],
+        "content of the images": [content_of(file.path) for file in files],  # not where they lie: they may move
         "method": asdict(method),
         "outputs": asdict(outputs),
         "network": _network_note(net),
@@ -180,20 +183,31 @@ def segment_files(
         for job, pixels in _unfinished(jobs, done, channel, is_large, progress=progress):
             if pixels is None:
                 work = _work(job, looks, net, known, method)
-                folder.begin(how, force=force)
+                _begin(folder, how, force=force)
                 _write_large(folder, job, looks, work, net, outputs, block, client, progress)
                 continue
             found = _found(job, pixels, net, known, method)
-            folder.begin(how, force=force)  # not before there is something to keep
+            _begin(folder, how, force=force)  # not before there is something to keep
             _write_one(folder, job, pixels, found, outputs)
         folder.remove("unfinished")
-        areas = array("q", (_area(line) for job in jobs for line in folder.lines(_rows(job))))
+        areas = [array("q", map(_area, folder.lines(_rows(job)))) for job in jobs]
         if outputs.table:
             lines = (line for job in jobs for line in folder.lines(_rows(job)))
             folder.put_lines("cells.csv", chain([csv_line(TABLE_HEAD)], lines))
-        if (word := _size_word(areas, known, method)) is not None:
+        if (word := _size_word(jobs, areas, known, method)) is not None:
             say(word)
-    return Summary(folder.path, len(jobs), len(areas))
+    return Summary(folder.path, len(jobs), sum(map(len, areas)))
+
+
+def _begin(folder: ResultFolder, how: dict, *, force: bool) -> None:
+    """Make the folder, or go on in it; of a run with other settings, no image counts as done any more.
+
+    That goes before the new note is written: an interruption in between leaves the earlier settings with images to do,
+    the other order would leave the new settings with images of the earlier ones.
+    """
+    if not folder.check(how, force=force):
+        folder.remove("finished")
+    folder.begin(how, force=force)
 
 
 def _jobs(files: Sequence[ImageFile], frame: int | None) -> Iterator[Job]:
@@ -292,16 +306,22 @@ def _network_note(net: nn.Module) -> str:
     return f"{sum(p.numel() for p in net.parameters())} weights, sum of sizes {total:.9g}"
 
 
-def _size_word(areas: array, known: ImageSettings | None, method: Method) -> str | None:
-    """Return a warning if the cells found are of another size than the network's, at the scale that was used."""
-    if known is None or known.diameter is None or not areas or method.diameter is not None:
+def _size_word(jobs: Sequence[Job], areas: Sequence[array], known: ImageSettings | None, method: Method) -> str | None:
+    """Return a warning if the cells found are of another size than the network's, each file at the scale it was seen.
+
+    `areas` are those of the cells of each job, in px of its image.
+    """
+    if known is None or known.diameter is None or not any(areas) or method.diameter is not None:
         return None
-    scales, _ = method.scales(known)
-    expected = known.diameter * known.scale / float(np.sqrt(scales[0] * scales[1]))
-    found = area_diameter(float(np.median(areas)))
-    if 1 / OFF <= found / expected <= OFF:
+    scales = [with_pixel_size(method, job.file).scales(known)[0] for job in jobs]
+    seen = np.concatenate(
+        [np.asarray(own) * rows * columns for own, (rows, columns) in zip(areas, scales, strict=True)]
+    )
+    larger = area_diameter(float(np.median(seen))) / (known.diameter * known.scale)
+    if 1 / OFF <= larger <= OFF:
         return None
+    found = area_diameter(float(np.median(np.concatenate(areas))))
     return (
-        f"warning: the cells found are {found:.0f} px across (median), the network's were {expected:.0f} px at this "
-        "scale; measure one cell and give it as --diameter"
+        f"warning: the cells found are {found:.0f} px across (median), the network's were {found / larger:.0f} px at "
+        "this scale; measure one cell and give it as --diameter"
     )

@@ -12,6 +12,7 @@ from unet_paper.datasets.image_files import describe, grey_frames, middle_frames
 from unet_paper.networks.engines import check_engine, fastest, on_engine, training_images
 from unet_paper.networks.image_settings import ImageSettings
 from unet_paper.options import check_device
+from unet_paper.own_images.inputs import with_pixel_size
 from unet_paper.own_images.pairs import pictures_in
 from unet_paper.own_images.segmenting import Method
 from unet_paper.resizing import resize_image, scaled_size
@@ -86,7 +87,7 @@ def _images(net: nn.Module, known: ImageSettings | None, method: Method, calibra
     images = []
     for file, frame in middle_frames(files, CALIBRATION_IMAGES):
         image = method.prepared(next(grey_frames(file, channel=channel, frame=frame)), known, full=file.full)
-        (rows, columns), _ = replace(method, pixel_size=method.pixel_size or file.pixel_size).scales(known)
+        (rows, columns), _ = with_pixel_size(method, file).scales(known)
         size = (scaled_size(image.shape, rows)[0], scaled_size(image.shape, columns)[1])
         images.append(image if size == image.shape else resize_image(image[None], size)[0].clip(0, 1))
     return images

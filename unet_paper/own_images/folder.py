@@ -135,7 +135,8 @@ class ResultFolder:
 
     def remove(self, name: str) -> None:
         """Remove a folder that this class made, with all in it; nothing if there is none."""
-        shutil.rmtree(self.path / name, ignore_errors=True)
+        if (self.path / name).is_dir():
+            shutil.rmtree(self.path / name)
 
     def put_bytes(self, name: str, content: bytes) -> None:
         """Write a file."""

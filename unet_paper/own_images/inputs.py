@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from unet_paper.datasets.image_files import ImageFile, grey_frames, middle_frames
+from unet_paper.datasets.image_files import ImageFile, bare_name, grey_frames, middle_frames
 from unet_paper.networks.image_settings import ImageSettings
 from unet_paper.own_images.blocks import Look, look_at, refuse_inexact
 from unet_paper.own_images.grey_values import (
@@ -103,7 +103,7 @@ def _seen(file: ImageFile, frame: int, channel: int | None, looks: Looks | None)
 
 
 def _scale_lines(files: Sequence[ImageFile], known: ImageSettings | None, method: Method) -> list[str]:
-    scales, reason = replace(method, pixel_size=method.pixel_size or files[0].pixel_size).scales(known)
+    scales, reason = with_pixel_size(method, files[0]).scales(known)
     size = scaled_min_size(known or ImageSettings(), scales) if method.min_size is None else method.min_size
     factor = f"{scales[0]:.3g}" if scales[0] == scales[1] else f"{scales[0]:.3g} (rows), {scales[1]:.3g} (columns)"
     lines = [f"scale: {factor} ({reason}); cells have more than {size} px"]
@@ -115,11 +115,8 @@ def _scale_lines(files: Sequence[ImageFile], known: ImageSettings | None, method
 def name_of(file: ImageFile, number: int) -> str:
     """Return what the results of image `number` of a file are called: `a`, or `a_t007` of a stack."""
     digits = max(3, len(str(file.frames - 1)))
-    return _stem(file) if file.frames == 1 else f"{_stem(file)}_t{number:0{digits}d}"
-
-
-def _stem(file: ImageFile) -> str:
-    return file.path.name.rsplit(".", 1)[0].removesuffix(".ome")
+    name = bare_name(file.path)
+    return name if file.frames == 1 else f"{name}_t{number:0{digits}d}"
 
 
 def with_pixel_size(method: Method, file: ImageFile) -> Method:
@@ -139,10 +136,10 @@ def named(file: ImageFile) -> Iterator[None]:
 
 
 def refuse_doubles(files: Sequence[ImageFile]) -> None:
-    """Raise ValueError, naming both, if two files would give results of the same name."""
-    stems = {}
+    """Raise ValueError, naming both, if images of two files would give results of the same name."""
+    names = {}
     for file in files:
-        stem = _stem(file)
-        if stem in stems:
-            raise ValueError(f"{stems[stem]} and {file.path} would both give {stem}_mask.tif; rename one")
-        stems[stem] = file.path
+        for name in (name_of(file, number) for number in range(file.frames)):
+            if name in names:
+                raise ValueError(f"{names[name]} and {file.path} would both give {name}_mask.tif; rename one")
+            names[name] = file.path

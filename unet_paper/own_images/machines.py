@@ -7,7 +7,7 @@ because a block's depends on nothing but the block. Only the machine that starte
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import lazy_loader
 import numpy as np
@@ -21,7 +21,6 @@ distributed = lazy_loader.load("distributed", error_on_import=False)
 
 PATIENCE = 10  # seconds to wait for a scheduler
 AHEAD = 2  # blocks that wait at each thread of a machine, so that none is idle
-Done = Callable[[np.ndarray], np.ndarray]
 
 
 def connected(address: str):

@@ -37,7 +37,8 @@ def outlines(cells: np.ndarray) -> Iterator[Outline]:
 
 def outline_of(number: int, inside: np.ndarray, corner: tuple[int, int]) -> Outline:
     """Return the outline of one cell from where it is in its bounding box (h, w) bool, which begins at `corner`."""
-    longest = max(find_contours(np.pad(inside, 1).astype(np.float32), 0.5), key=len)
+    filled = ndimage.binary_fill_holes(np.pad(inside, 1))  # the edge of a hole can be longer than the outer one
+    longest = max(find_contours(filled.astype(np.float32), 0.5), key=len)
     return Outline(number, (longest - 1 + np.array(corner) + 0.5)[:, ::-1])  # the centre of pixel 0 lies at 0.5
 
 

@@ -15,6 +15,7 @@ from unet_paper.arrays import IGNORE, check_labels
 from unet_paper.cells import connected_cells
 from unet_paper.datasets.image_files import (
     ImageFile,
+    bare_name,
     describe,
     grey_frames,
     is_beside_mask,
@@ -111,9 +112,10 @@ def find_pairs(images, masks, *, images_are_masks: bool = False) -> Pairs:
     lonely = [path for path in chosen if _key(path) not in by_key]
     key = _key
     if len(lonely) == len(chosen):  # no name fits: numbers
-        key = _number
-        by_key = _unique(pictures, key)
-        lonely = [path for path in chosen if key(path) not in by_key]
+        numbers = [_number(path) for path in pictures]
+        if len(set(numbers)) == len(numbers):  # else they tell nothing
+            key, by_key = _number, dict(zip(numbers, pictures, strict=True))
+            lonely = [path for path in chosen if key(path) not in by_key]
     if not chosen or len(lonely) == len(chosen):
         raise FileNotFoundError(
             f"no mask in {masks} belongs to an image in {images} ({_names(pictures)} and {_names(chosen)}); call the "
@@ -246,12 +248,12 @@ def _check_pair(pair: Pair) -> None:
 
 
 def _role(path: Path, words: str) -> bool:
-    return re.search(rf"[-_. ]{words}\d*$|^{words}[-_. ]", path.stem, re.IGNORECASE) is not None
+    return re.search(rf"[-_. ]{words}\d*$|^{words}[-_. ]", bare_name(path), re.IGNORECASE) is not None
 
 
 def image_name(path: Path) -> str:
     """Return the name of the image that an image, a mask or a painted region belongs to."""
-    stem = re.sub(r"(\.ome)?\.[a-z]+$", "", path.name, flags=re.IGNORECASE)
+    stem = bare_name(path)
     for words in (IGNORED_WORDS, MASK_WORDS, IMAGE_WORDS):
         stem = re.sub(rf"[-_. ]{words}$|^{words}[-_. ]", "", stem, flags=re.IGNORECASE)
     return stem
@@ -262,8 +264,9 @@ def _key(path: Path) -> str:
 
 
 def _number(path: Path) -> int | str:
-    digits = re.findall(r"\d+", path.stem)
-    return int(digits[-1]) if digits else path.stem
+    name = bare_name(path)
+    digits = re.findall(r"\d+", name)
+    return int(digits[-1]) if digits else name
 
 
 def _unique(paths: Sequence[Path], key) -> dict:
