@@ -31,12 +31,7 @@ def read_patient(folder: Path | None = None) -> RivalRows:
 
 
 def _unfit(job: RivalJob, records: list[dict]) -> str:
-    if not records:
-        return "not run"
-    cap, patience = records[0]["budget"]["seconds"], records[0]["budget"]["patience"]
-    if (cap, patience) == (job.seconds, PATIENCE):
-        return ""
-    return f"ended at {cap:g} s or after {patience} looks without a gain, not at {job.seconds:g} s or after {PATIENCE}"
+    return job.misfit_of_budget(records[0]) if records else "not run"
 
 
 def looks_of(record: Mapping) -> tuple[np.ndarray, np.ndarray]:

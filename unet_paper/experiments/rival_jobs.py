@@ -86,8 +86,7 @@ class RivalJob:
         Of equal time, one of another kind of processor does not count: there the same time is another race.
         """
         return any(
-            (record["budget"]["seconds"], record["budget"].get("patience", 0)) == (self.seconds, self.patience)
-            and (self.way != "equal" or processor_of(record) == this_processor())
+            not self.misfit_of_budget(record) and (self.way != "equal" or processor_of(record) == this_processor())
             for record in self.records(folder)
         )
 
@@ -108,11 +107,16 @@ class RivalJob:
             raise FileNotFoundError(f"{record_path(folder, self.label, self.fold, self.seed)} does not exist")
         if why := misfit(found[0], self.method, self.rate):
             return why
-        budget, patience = found[0]["budget"], PATIENCE if self.way == "patient" else 0
-        if budget["seconds"] != self.seconds:
-            return f"trained for {budget['seconds']:g} s, not for {self.seconds:g} s"
-        ended_by = budget.get("patience") or 0
-        return "" if ended_by == patience else f"ended after {ended_by} looks without a gain, not after {patience}"
+        return self.misfit_of_budget(found[0])
+
+    def misfit_of_budget(self, record: Mapping) -> str:
+        """Return how the time or the patience of a record is not what is planned now; empty if it is."""
+        seconds, patience = record["budget"]["seconds"], record["budget"].get("patience", 0)
+        if seconds != self.seconds:
+            return f"trained for {seconds:g} s, not for {self.seconds:g} s"
+        if patience != self.patience:
+            return f"ended after {patience} looks without a gain, not after {self.patience}"
+        return ""
 
     def _all_records(self, folder: Path | None) -> list[dict]:
         return [one for one in read_records(self.label, folder, seed=self.seed) if one["fold"] == self.fold]
