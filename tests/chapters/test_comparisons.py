@@ -117,6 +117,8 @@ def test_what_longer_runs_show_of_windows_and_u_nets(glued):
             assert glued[f"long_{unet}_{measure}"] > glued[f"short_{unet}_{measure}"]
     gap = {way: glued[f"{way}_n4_rand_error"] - glued[f"{way}_unet5_rand_error"] for way in ("short", "long")}
     assert gap["long"] < gap["short"], "the window comes nearer"
+    assert glued["long_fcn8s_warping_error"] < glued["long_unet16_warping_error"]
+    assert glued["long_fcn8s_rand_error"] > glued["long_unet16_rand_error"]
     assert glued["long_n4_far"] < glued["long_unet5_far"], "where context decides"
     assert glued["long_n4_near"] > glued["long_unet5_near"], "where place does"
 
