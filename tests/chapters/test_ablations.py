@@ -142,6 +142,22 @@ def test_padding_and_first_weights_show_only_where_the_prose_says(glued):
     assert [holds_0(glued[f"{name}_sqrt_pixels"]) for name in ("averaged", "again")] == [False, True]
 
 
+def test_width_gains_pixels_and_rand_error_and_little_more_when_doubled_again():  # as the prose has it
+    rows, widths = read_studies(), ("16 channels", "32 channels, rate 0.0005")
+    pixels, rand, once = (
+        [effects.effects(rows, measure, names=[name])[0] for name in widths]
+        for measure in ("pixel_error", "rand_error", effects.MEASURE)
+    )
+    assert all(effect.is_gain for effect in (*pixels, *rand))
+    assert abs(pixels[1].difference - pixels[0].difference) < 0.3 * abs(pixels[0].difference)
+    assert not any(effect.excludes_zero for effect in once)
+
+
+def test_the_gain_of_32_channels_on_averaged_maps_holds_against_one_base_alone(glued):
+    assert not holds_0(glued["averaged_32_channels_rate_0.0005"])
+    assert holds_0(glued["again_32_channels"])
+
+
 def test_averages_gain_beyond_luck_in_the_pixel_error_alone(glued):
     for way in ("seven", "eight"):
         assert holds_0(glued[f"gain_v_{way}"])
