@@ -119,6 +119,8 @@ def test_what_longer_runs_show_of_windows_and_u_nets(glued):
     assert gap["long"] < gap["short"], "the window comes nearer"
     assert glued["long_fcn8s_warping_error"] < glued["long_unet16_warping_error"]
     assert glued["long_fcn8s_rand_error"] > glued["long_unet16_rand_error"]
+    assert glued["long_hypercolumns_warping_error"] < glued["long_unet12_warping_error"]
+    assert glued["long_hypercolumns_rand_error"] > glued["long_unet12_rand_error"]
     assert glued["long_n4_far"] < glued["long_unet5_far"], "where context decides"
     assert glued["long_n4_near"] > glued["long_unet5_near"], "where place does"
 
