@@ -1,3 +1,4 @@
+from . import chance as chance
 from . import claims as claims
 from . import claims_of_scores as claims_of_scores
 from . import effects as effects

@@ -236,7 +236,7 @@ def told(studies: Mapping[str, Rows], change: str, measure: str = MEASURE, **whi
 
 def beside_block(rows: Sequence[Mapping], measure: str = MEASURE) -> list[tuple[float, float]]:
     """Return for each run of "block and random" the mean error on the block, and on the images drawn at random."""
-    return [tuple(_mean_error(row, measure, test) for test in ("block", "random")) for row in rows]
+    return [tuple(mean_error(row, measure, test) for test in ("block", "random")) for row in rows]
 
 
 def mistakes(rows: Sequence[Mapping], opposite: str) -> np.ndarray:
@@ -251,6 +251,20 @@ def mistakes(rows: Sequence[Mapping], opposite: str) -> np.ndarray:
     """
     counts = [[row["scores"]["block"]["counts"][kind] for kind in ("merge", opposite)] for row in rows]
     return np.mean(counts, axis=0)
+
+
+def mergers_at(rows: Sequence[Mapping], missed: float) -> dict[int, float]:
+    """Return the cuts that are missing between cells where so many cells are missed, by seed.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        Of cells, of one change and one fold.
+    missed : float
+        How many; between two thresholds, in proportion.
+    """
+    counts = {row["seed"]: row["scores"]["block"]["counts"] for row in rows}
+    return {seed: float(np.interp(missed, count["missed"], count["merge"])) for seed, count in counts.items()}
 
 
 def second_block(studies: Mapping[str, Rows]) -> list[Planned]:
@@ -296,10 +310,11 @@ def second_block_missing(studies: Mapping[str, Rows]) -> list[Planned]:
 def averaged(rows: Sequence[Mapping], measure: str = MEASURE) -> dict[str, list[float]]:
     """Return the mean error of each run of the base for each way to average its maps, one value per seed."""
     ways = ["block", *(name for name in rows[0]["scores"] if name not in ("block", "random"))] if rows else []
-    return {way: [_mean_error(row, measure, way) for row in rows] for way in ways}
+    return {way: [mean_error(row, measure, way) for row in rows] for way in ways}
 
 
-def _mean_error(row: Mapping, measure: str, test: str) -> float:
+def mean_error(row: Mapping, measure: str, test: str = "block") -> float:
+    """Return the mean error of a run over its images, as `image_errors` has them, weighted as in `image_shares`."""
     errors = image_errors(row, measure, test)
     return float(np.average(list(errors.values()), weights=list(image_shares(row, test).values())))
 

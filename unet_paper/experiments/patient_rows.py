@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from unet_paper.experiments.rival_jobs import RivalJob, planned
+from unet_paper.experiments.rival_jobs import planned
 from unet_paper.experiments.rival_rows import RivalRows
 from unet_paper.experiments.rival_runs import PATIENCE
 from unet_paper.experiments.rivals import RIVALS, SECONDS
@@ -24,14 +24,9 @@ def read_patient(folder: Path | None = None) -> RivalRows:
         Where the records lie, by default `data/results`.
     """
     jobs = {(job.rival, job.fold, job.seed): job for job in planned(list(RIVALS), "patient")}
-    found = {run: job.records(folder) for run, job in jobs.items()}
-    why = {run: _unfit(jobs[run], records) for run, records in found.items()}
-    usable = {run: records[0] for run, records in found.items() if not why[run]}
-    return RivalRows(usable, {run: reason for run, reason in why.items() if reason}, SECONDS["patient"])
-
-
-def _unfit(job: RivalJob, records: list[dict]) -> str:
-    return job.misfit_of_budget(records[0]) if records else "not run"
+    found = {run: job.read(folder) for run, job in jobs.items()}
+    usable = {run: record for run, (record, why) in found.items() if not why}
+    return RivalRows(usable, {run: why for run, (_, why) in found.items() if why}, SECONDS["patient"])
 
 
 def looks_of(record: Mapping) -> tuple[np.ndarray, np.ndarray]:

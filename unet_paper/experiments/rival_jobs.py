@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from unet_paper.experiments.plan import Experiment
-from unet_paper.experiments.record import processor_of, read_records, record_path, run_name, this_processor
+from unet_paper.experiments.record import processor_of, read_records, run_name, this_processor
 from unet_paper.experiments.rival_runs import PATIENCE, run_rival
 from unet_paper.experiments.rivals import LARGER_TILES, RATE, RATED, RECIPE, RIVALS, SECONDS, SEEDS, Rival, seeds_of
 from unet_paper.experiments.runner import Place
@@ -85,41 +85,33 @@ class RivalJob:
 
         Of equal time, one of another kind of processor does not count: there the same time is another race.
         """
-        return any(
-            not self.misfit_of_budget(record) and (self.way != "equal" or processor_of(record) == this_processor())
-            for record in self.records(folder)
-        )
+        record, why = self.read(folder)
+        return not why and (self.way != "equal" or processor_of(record) == this_processor())
+
+    def read(self, folder: Path | None) -> tuple[dict | None, str]:
+        """Return its record in a folder, and why that is not what is planned now; None stands for `data/results`.
+
+        The reason is empty if the record is what is planned, of whatever processor, and ``"not run"`` without any.
+        """
+        found = self._all_records(folder)
+        if not found:
+            return None, "not run"
+        return found[0], misfit(found[0], self.method, self.rate) or self._misfit_of_budget(found[0])
 
     def records(self, folder: Path | None) -> list[dict]:
         """Return its records in a folder, of this recipe and of any budget; None stands for `data/results`."""
         return [one for one in self._all_records(folder) if not misfit(one, self.method, self.rate)]
 
-    def why_not(self, folder: Path | None) -> str:
-        """Return why its record in a folder is not what is planned now; empty if it is, on whatever processor.
+    def _all_records(self, folder: Path | None) -> list[dict]:
+        return [one for one in read_records(self.label, folder, seed=self.seed) if one["fold"] == self.fold]
 
-        Raises
-        ------
-        FileNotFoundError
-            If there is none.
-        """
-        found = self._all_records(folder)
-        if not found:
-            raise FileNotFoundError(f"{record_path(folder, self.label, self.fold, self.seed)} does not exist")
-        if why := misfit(found[0], self.method, self.rate):
-            return why
-        return self.misfit_of_budget(found[0])
-
-    def misfit_of_budget(self, record: Mapping) -> str:
-        """Return how the time or the patience of a record is not what is planned now; empty if it is."""
+    def _misfit_of_budget(self, record: Mapping) -> str:
         seconds, patience = record["budget"]["seconds"], record["budget"].get("patience", 0)
         if seconds != self.seconds:
             return f"trained for {seconds:g} s, not for {self.seconds:g} s"
         if patience != self.patience:
             return f"ended after {patience} looks without a gain, not after {self.patience}"
         return ""
-
-    def _all_records(self, folder: Path | None) -> list[dict]:
-        return [one for one in read_records(self.label, folder, seed=self.seed) if one["fold"] == self.fold]
 
 
 def misfit(record: Mapping, rival: Rival, rate: float | None = None) -> str:
@@ -216,12 +208,11 @@ def finished(
         Gets one line for each record that is left out: which, and why.
     """
     jobs = [job for way in SECONDS for job in _only(planned(names, way), folds, seeds)]
-    jobs = [job for job in jobs if record_path(folder, job.label, job.fold, job.seed).is_file()]
-    reasons = {job: job.why_not(folder) for job in jobs}
+    reasons = {job: why for job in jobs for record, why in [job.read(folder)] if record is not None}
     for job, why in reasons.items():
         if why:
             say(f"{job.name}: {why}")
-    return [job for job in jobs if not reasons[job]]
+    return [job for job, why in reasons.items() if not why]
 
 
 def _only(jobs: Sequence[RivalJob], folds: Sequence[int] | None, seeds: Sequence[int] | None) -> list[RivalJob]:

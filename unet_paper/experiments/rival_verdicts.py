@@ -40,7 +40,7 @@ def _beats(rows: RivalRows, rivals: Sequence[str]) -> Finding:
     missing = tuple(dict.fromkeys(run_name(*run) for run in wanted if run in rows.missing))
     if missing:
         return Finding(OPEN, reason="The planned runs of equal time are not complete.", missing=missing)
-    better = {rival: _smaller(rows, rival) for rival in rivals}
+    better = {rival: smaller_errors(rows, rival) for rival in rivals}
     results = [each for pair in better.values() for each in pair]
     verdict = REPRODUCED if all(results) else PARTLY if any(results) else NOT
     told = "; ".join(
@@ -53,11 +53,21 @@ def _beats(rows: RivalRows, rivals: Sequence[str]) -> Finding:
     return Finding(verdict, told, runs=runs, reason=reason)
 
 
-def _smaller(rows: RivalRows, rival: str) -> list[bool]:
-    """Tell for each fold and each of `ERRORS` whether the U-Net of equal size has the smaller mean."""
+def smaller_errors(rows: RivalRows, rival: str, folds: Sequence[int] = tuple(SEEDS)) -> list[bool]:
+    """Tell for each fold and each of `ERRORS` whether the U-Net of equal size has the smaller mean.
+
+    Parameters
+    ----------
+    rows : RivalRows
+        With runs of both on these folds.
+    rival : str
+        Of `unet_paper.experiments.rivals.EQUAL_SIZE`.
+    folds : sequence of int
+        Which.
+    """
     means = (
         [mean_of(rows.of(name, fold), measure) for name in (EQUAL_SIZE[rival], rival)]
-        for fold in SEEDS
+        for fold in folds
         for measure in ERRORS
     )
     return [ours < theirs for ours, theirs in means]
