@@ -38,6 +38,13 @@ def test_notebook_is_its_chapter_with_the_values_written_out(name):
 
 
 @pytest.mark.parametrize("name", chapters())
+def test_notebook_was_executed_on_the_real_data(name):
+    outputs = [output for cell in notebook_of(name).cells for output in cell.get("outputs", [])]
+    generated = [output for output in outputs if "Synthetic data:" in str(output)]  # how their source is told
+    assert not generated, "run `make notebooks` where UNET_PAPER_DATA is the challenges' data"
+
+
+@pytest.mark.parametrize("name", chapters())
 def test_notebook_is_no_pair_of_its_chapter(name):
     assert "formats" not in notebook_of(name).metadata.jupytext, (
         "saving it would write resolved numbers into the chapter"
