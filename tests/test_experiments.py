@@ -77,8 +77,9 @@ def test_em_folds_hold_out_contiguous_blocks_that_cover_the_stack(monkeypatch):
     folds = [load_fold("em", fold) for fold in range(5)]
     assert folds[4][1].frames == (24, 25, 26, 27, 28, 29)
     assert sorted(frame for _, held_out in folds for frame in held_out.frames) == list(range(30))
-    for learn, held_out in folds:
+    for fold, (learn, held_out) in enumerate(folds):
         assert sorted(learn.frames + held_out.frames) == list(range(30))
+        assert plan.block_name(fold) == f"{held_out.frames[0]}-{held_out.frames[-1]}"
 
 
 def loader_of_tiny_sequences(name, sequence, *, annotation, root):

@@ -24,6 +24,7 @@ from unet_paper.figures.cell_tracking import (
     plot_targets,
     plot_tracked,
 )
+from unet_paper.figures.comparisons import plot_distance
 from unet_paper.figures.em_segmentation import plot_largest_mergers, plot_thickness
 from unet_paper.figures.gpu_training import plot_stages, plot_wall_time
 from unet_paper.figures.introduction import ANCESTORS, plot_ancestors, plot_operations
@@ -240,6 +241,20 @@ def test_many_runs_over_time_are_all_drawn():
     runs = {str(number): ([0.1, 1.0], [0.2, 0.1]) for number in range(7)}
     axes = plot_wall_time(runs, hours=10, goal=0.06).axes[0]
     assert {line.get_label() for line in axes.lines} >= set(runs)
+
+
+def test_errors_over_distance_keep_one_colour_per_method_and_one_method_in_every_row():
+    curve = [1, 2], [0.3, 0.1]
+    groups = {
+        "windows": {"N4": {"6-11": curve, "24-29": curve}, "N3": {"24-29": curve}},
+        "U-Nets": {"U": {"6-11": curve}},
+    }
+    lines = [axes.lines for axes in plot_distance(groups, beside="U").axes]
+    assert [[line.get_label() for line in panel] for panel in lines] == [["U", "N4", "N3"]] * 2 + [["U"]] * 2
+    assert lines[0][1].get_color() == lines[1][1].get_color() != lines[1][2].get_color()
+    drawn = [[len(line.get_xdata()) > 0 for line in panel] for panel in lines]
+    assert drawn == [[True, True, False], [False, True, True], [True], [False]]
+    assert plot_distance({"windows": {}}, beside="U").axes, "nothing is recorded"
 
 
 def test_running_averages_are_drawn_over_their_gradients():

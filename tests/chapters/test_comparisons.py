@@ -180,6 +180,9 @@ def test_the_coarsest_head_is_blind_with_one_seed_and_nobody_else_is(glued):
     first = rows.first(1)
     errors = {name: record["scores"]["none"]["warping_error"] for name, record in first.items()}
     assert min(errors, key=errors.get) == "rival-fcn-32s", "why the order leaves it out"
+    for fold in SEEDS:
+        told = [run["experiment"] for run in rows.seeing(fold)]
+        assert told == [name for name in RIVALS if name != "rival-fcn-32s"]
 
 
 def test_intervals_of_differences_hold_0_where_the_prose_says_so(glued):

@@ -121,6 +121,11 @@ def load_fold(task: str, fold: int, *, annotation: str = "gold", root=None) -> t
     )
 
 
+def block_name(fold: int) -> str:
+    """Return the sections that a fold of EM holds out, such as ``"6-11"``."""
+    return f"{EM_BLOCK * fold}-{EM_BLOCK * (fold + 1) - 1}"
+
+
 def _stretch(task: str, number: int, begin: float, end: float, annotation: str, root) -> Dataset:
     """Return the annotated frames of a sequence between two shares of their number."""
     sequence = load_cell_tracking(CELL_DATA[task], number, annotation=annotation, root=root)

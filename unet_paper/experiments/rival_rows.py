@@ -47,6 +47,10 @@ class RivalRows:
         """Return the records of seed 0 on a fold, by rival, in the order of `RIVALS`."""
         return {name: self.usable[name, fold, 0] for name in RIVALS if (name, fold, 0) in self.usable}
 
+    def seeing(self, fold: int = 1) -> list[dict]:
+        """Return the records of seed 0 on a fold, without runs that learned nothing, in the order of `RIVALS`."""
+        return [record for name, record in self.first(fold).items() if (name, fold, 0) not in self.blind]
+
     def of(self, name: str, fold: int) -> list[dict]:
         """Return the records of all seeds of a rival on a fold."""
         return [record for (rival, there, _), record in self.usable.items() if (rival, there) == (name, fold)]

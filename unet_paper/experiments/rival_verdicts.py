@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from unet_paper.experiments.findings import NOT, OPEN, PARTLY, REPRODUCED, Finding
-from unet_paper.experiments.plan import EM_BLOCK
+from unet_paper.experiments.plan import block_name
 from unet_paper.experiments.record import run_name
 from unet_paper.experiments.rival_rows import RivalRows, mean_of
 from unet_paper.experiments.rivals import DECIDING, EQUAL_SIZE, RIVALS, SEEDS, seeds_of
@@ -47,7 +47,7 @@ def _beats(rows: RivalRows, rivals: Sequence[str]) -> Finding:
         f"{_rand_errors(rows, rival)} (better in {sum(pair)} of {len(pair)})" for rival, pair in better.items()
     )
     runs = len({run for run in wanted if run in rows.usable})
-    blocks = " and ".join(f"{EM_BLOCK * fold}-{EM_BLOCK * (fold + 1) - 1}" for fold in SEEDS)
+    blocks = " and ".join(map(block_name, SEEDS))
     condition = f"After {rows.seconds:g} s of one thread each, on the sections {blocks}"
     reason = f"{condition}, the U-Net is better in {sum(results)} of {len(results)} pairs."
     return Finding(verdict, told, runs=runs, reason=reason)

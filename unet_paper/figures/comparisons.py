@@ -12,6 +12,8 @@ from matplotlib.ticker import MaxNLocator
 
 from unet_paper.figures.style import COLOURS, TEXT_WIDTH, coloured, panels, show_image
 
+Curve = tuple[Sequence[float], Sequence[float]]  # where, and what
+NO_CURVE: Curve = ((), ())
 _LEVELS = 5  # of a contracting path
 
 
@@ -152,27 +154,38 @@ def plot_scores(scores: Mapping[str, Mapping[str, Sequence[float]]]) -> mpl.figu
     return figure
 
 
-def plot_distance(curves: Mapping[str, tuple[Sequence[int], Sequence[float]]]) -> mpl.figure.Figure:
+def plot_distance(groups: Mapping[str, Mapping[str, Mapping[str, Curve]]], *, beside: str) -> mpl.figure.Figure:
     """Draw the share of wrong pixels against the distance from the nearest border between cell and membrane.
 
     Parameters
     ----------
-    curves : mapping of str to pair
-        Title -> distances in px, the last standing for all beyond, and the share of wrong pixels at each.
+    groups : mapping
+        Title of a row -> title of a method -> title of a column -> distances in px, the last standing for all beyond,
+        and the share of wrong pixels at each. A method may lack a column.
+    beside : str
+        Title of the method that is drawn in every row, dotted, if it is there.
     """
-    figure, axes = plt.subplots(figsize=(TEXT_WIDTH, 3.4 + 0.13 * len(curves)))
-    for number, (title, (distance, error)) in enumerate(curves.items()):
-        axes.plot(distance, error, label=title, linestyle=("-", "--", ":")[number // 7 % 3])
-    labels = {"xlabel": "distance to the nearest border (px)", "ylabel": "wrong pixels (fraction)"}
-    axes.set(**labels, yscale="log", xticks=(1, 5, 10, 15, 20))
-    axes.set_yticks([0.01, 0.03, 0.1, 0.3], ["0.01", "0.03", "0.1", "0.3"])
-    axes.set_yticks([], minor=True)
-    if curves:
-        figure.legend(fontsize=9, ncols=2, loc="outside lower center")
+    columns = list(dict.fromkeys(column for found in groups.values() for each in found.values() for column in each))
+    common = next((found[beside] for found in groups.values() if beside in found), {})
+    shape = {"figsize": (TEXT_WIDTH, 2.5 * len(groups)), "sharex": True, "sharey": True, "squeeze": False}
+    figure, axes = plt.subplots(len(groups), max(len(columns), 1), **shape)
+    for row, (group, found) in zip(axes, groups.items(), strict=True):
+        for panel, column in zip(row, columns, strict=False):
+            panel.plot(*common.get(column, NO_CURVE), color=COLOURS["ink"], linestyle=":", label=brief(beside))
+            for title, each, colour in coloured({title: each for title, each in found.items() if title != beside}):
+                panel.plot(*each.get(column, NO_CURVE), color=colour, linewidth=1.4, label=brief(title))
+            panel.set_title(f"{group}, {column}")
+        row[0].set_ylabel("wrong pixels")
+        if columns:
+            row[-1].legend(fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
+    axes[0, 0].set(yscale="log", xticks=(1, 5, 10, 15, 20))
+    axes[0, 0].set_yticks([0.003, 0.01, 0.03, 0.1, 0.3], ["0.003", "0.01", "0.03", "0.1", "0.3"])
+    axes[0, 0].set_yticks([], minor=True)
+    figure.supxlabel("distance to the nearest border (px)", fontsize=11)
     return figure
 
 
-def plot_gains(groups: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[float]]]]) -> mpl.figure.Figure:
+def plot_gains(groups: Mapping[str, Mapping[str, Curve]]) -> mpl.figure.Figure:
     """Draw how the error on the sections 12-17 falls while methods are trained; a dot where it is smallest.
 
     Parameters
