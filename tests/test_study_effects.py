@@ -15,7 +15,7 @@ from unet_paper.experiments.effects import (
     effect_of,
     effects,
     image_errors,
-    mistakes,
+    mistake_curves,
     second_block,
     t_interval,
     told,
@@ -298,7 +298,7 @@ def test_mergers_stand_beside_splits_at_every_threshold():
     runs = [row("base", [0.1], seed=seed) for seed in range(2)]
     for seed, made in enumerate(runs):
         made["scores"]["block"]["counts"] = {"merge": [4, 2 * seed], "split": [0, 8]}
-    assert mistakes(runs, "split").tolist() == [[4, 1], [0, 8]]
+    assert mistake_curves(runs, "split").tolist() == [[4, 1], [0, 8]]
 
 
 def texts(axes) -> list[str]:
@@ -314,7 +314,7 @@ def test_a_figure_without_rows_says_so():
         ablations.plot_signals({"before": {}}, bottom=10),
     ]
     assert [texts(figure.axes[0]) for figure in empty] == [["no run recorded yet"]] * 5
-    half = ablations.plot_mistakes({"EM": {"base": np.ones((2, 10))}}, across={"EM": "splits", "DIC": "missed"})
+    half = ablations.plot_mistake_curves({"EM": {"base": np.ones((2, 10))}}, across={"EM": "splits", "DIC": "missed"})
     assert [texts(axes) for axes in half.axes] == [[], ["no run recorded yet"]]
 
 

@@ -40,7 +40,7 @@ def test_every_fold_of_the_cells_belongs_to_one_protocol():
 
 
 def test_sections_are_read_at_the_threshold_of_their_fold():
-    found = summary.em_sections(record(4, 0.4), "warping_error", average="none")
+    found = summary.section_values(record(4, 0.4), "warping_error", average="none")
     assert found == {24: pytest.approx(0.2), 25: pytest.approx(0.6)}
 
 

@@ -13,9 +13,9 @@ from dataclasses import replace
 from unet_paper.experiments import stated
 from unet_paper.experiments.claims_of_scores import (
     dic_hela,
+    mean_and_range,
     microscopy,
     shortfall,
-    spread,
     three_tasks,
     u373,
 )
@@ -185,7 +185,7 @@ def training_time(evidence: Evidence) -> Finding:
         hours = [run["seconds"]["training"] / 3600 for run in full]
         verdict = REPRODUCED if max(hours) <= stated.HOURS else NOT
         reason = f"On {full[0]['device']}, a later device than the paper's."
-        return learned(Finding(verdict, f"{spread(hours, 2)} h", (RECORDED,), "EM", len(full), reason))
+        return learned(Finding(verdict, f"{mean_and_range(hours, 2)} h", (RECORDED,), "EM", len(full), reason))
     runs = [run for name in EM_RUNS for run in counted_folds(evidence.runs(name))]
     longest = max(runs, key=lambda run: run["seconds"]["training"], default=None)
     ours = "–" if longest is None else f"a narrow network: {shortfall([longest], short=True)}"

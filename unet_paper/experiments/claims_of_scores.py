@@ -102,7 +102,7 @@ def shortfall(records: Sequence[dict], *, short: bool = False) -> str:
     return what if short else f"Ours: {what}; the paper: 64 channels, {stated.HOURS:g} h on a GPU."
 
 
-def spread(values: Sequence[float], digits: int) -> str:
+def mean_and_range(values: Sequence[float], digits: int) -> str:
     """Return a mean as text, with the smallest and the largest value behind it where there are several."""
     mean = f"{np.mean(values):.{digits}f}"
     return mean if len(values) == 1 else f"{mean} ({min(values):.{digits}f} to {max(values):.{digits}f})"

@@ -239,7 +239,7 @@ def beside_block(rows: Sequence[Mapping], measure: str = MEASURE) -> list[tuple[
     return [tuple(mean_error(row, measure, test) for test in ("block", "random")) for row in rows]
 
 
-def mistakes(rows: Sequence[Mapping], opposite: str) -> np.ndarray:
+def mistake_curves(rows: Sequence[Mapping], opposite: str) -> np.ndarray:
     """Return mergers and the opposite mistake at every threshold, means over runs: (2, thresholds).
 
     Parameters

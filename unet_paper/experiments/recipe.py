@@ -114,7 +114,7 @@ class Recipe:
         learn, block = load_fold(self.task, fold, root=root)
         tests = {"block": block}
         if self.split == "interleaved":
-            tests, learn = {"block": block.subset([1, 3])}, joined(learn, block.subset([0, 2, 4]))
+            tests, learn = {"block": block.subset([1, 3])}, in_series_order(learn, block.subset([0, 2, 4]))
         if self.split == "block and random":
             drawn = _drawn(len(learn), RANDOM[self.task], seed)
             tests["random"] = learn.subset(drawn)
@@ -124,7 +124,7 @@ class Recipe:
         return learn, tests
 
 
-def joined(one: Dataset, other: Dataset) -> Dataset:
+def in_series_order(one: Dataset, other: Dataset) -> Dataset:
     """Return two parts of one series as one data set, in the order of the series."""
     frames = np.array(one.frames + other.frames)
     order = np.argsort(frames)

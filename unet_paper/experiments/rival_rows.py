@@ -281,12 +281,12 @@ def over_seeds(rows: RivalRows, measures: Sequence[str]) -> dict[tuple[str, str]
         if runs := rows.of(name, fold):
             seeds = "one seed" if len(runs) == 1 else f"{len(runs)} seeds"
             scores = [run["scores"]["none"] for run in runs]
-            found = {measure: spread([each[measure] for each in scores]) for measure in measures}
+            found = {measure: mean_and_deviation([each[measure] for each in scores]) for measure in measures}
             table[runs[0]["title"], f"fold {fold}, {seeds}"] = found
     return table
 
 
-def spread(values: Sequence[float]) -> str:
+def mean_and_deviation(values: Sequence[float]) -> str:
     """Return the mean and the standard deviation of a number over runs, as text; of one run its value alone."""
     return f"{np.mean(values):.4g}" + (f" ± {np.std(values, ddof=1):.1g}" if len(values) > 1 else "")
 

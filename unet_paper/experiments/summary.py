@@ -91,7 +91,7 @@ def em_mean(records: Sequence[dict], measure: str, *, average: str, at: str = "b
     return float(each_fold(counted, value).mean())
 
 
-def em_sections(record: dict, measure: str, *, average: str) -> dict[int, float]:
+def section_values(record: dict, measure: str, *, average: str) -> dict[int, float]:
     """Return one measure of every held-out section of a fold, at the threshold that is best for all of them.
 
     Parameters
