@@ -10,8 +10,9 @@ import pytest
 from harness import glued_values, run_quickly
 
 from unet_paper.experiments import STUDIES, effects, read_studies, study_verdicts
+from unet_paper.experiments.recipe import BASE
 from unet_paper.experiments.record import results_folder
-from unet_paper.experiments.studies import planned
+from unet_paper.experiments.studies import CHANGES, planned
 
 pytestmark = pytest.mark.book
 
@@ -123,6 +124,25 @@ def test_the_second_block_confirms_no_large_effect_and_turns_two_round():  # as 
     assert all(second[name].difference < 0 for name in ("grey values alone, 1 section", "elastic 20 px"))
     rand = [effects.effects(rows, "rand_error", fold=4, names=[name])[0] for name in ("PyTorch", "elastic 20 px")]
     assert [rand[0].is_harm, rand[1].is_gain] == [True, True]
+
+
+def test_on_the_second_block_a_network_without_dropout_does_no_worse(glued):
+    assert holds_0(glued["second_dropout"])
+    assert glued["second_rand_dropout"].startswith("-")
+    assert not holds_0(glued["second_rand_dropout"])
+
+
+def test_the_fewer_sections_the_less_room_is_left_for_harm(glued):
+    assert glued["room_elastic"] > glued["room_elastic_5"] > glued["room_elastic_1"] > 0
+    assert glued["room_dropout"] > glued["room_dropout_1"] > 0
+
+
+def test_the_papers_first_weights_leave_the_most_signal_at_the_bottom(glued):
+    assert 1 > glued["bottom_he"] > 10 * glued["bottom_half"] > 100 * glued["bottom_torch"] > 0
+
+
+def test_cells_are_trained_for_twice_as_many_steps():  # as the prose has it
+    assert CHANGES["DIC, w0 10"].recipe().config.steps == 2 * BASE.config.steps
 
 
 def test_in_v_rand_no_more_intervals_leave_0_out_than_by_chance(glued):
