@@ -80,8 +80,15 @@ def test_the_u_net_beats_as_many_windows_as_the_records_say(glued, where, inside
     assert glued[f"{where}_beaten"] == sum(unet < each for each in windows)
     assert glued["windows"] == len(windows)
     of_windows = [glued[f"{where}_{name}_4"] for name in ("w31", "n3", "n4")]
-    assert glued[f"{where}_unet_4"] < min(of_windows), "on 24-29 both halves show"
+    assert glued[f"{where}_unet_4"] < min(of_windows), "the smallest mean on 24-29"
+    assert glued[f"{where}_beaten"] == (1 if where == "far" else 3)
     if where == "far":
+        assert unet < rate("rival-w31"), "the one that it is ahead of"
+        ours, theirs = (
+            rival_rows.near_and_far(rival_rows.read_rivals().of(name, 4))[:, 1]
+            for name in ("rival-unet-16", "rival-n4")
+        )
+        assert max(ours) > min(theirs), "its worst run lies behind N4's best"
         assert small > max(windows[1:]), "behind N3 and N4"
         assert glued["far_unet5_4"] == pytest.approx(np.mean(of_windows[1:]), rel=0.05), "about level with N3 and N4"
     else:
@@ -151,6 +158,40 @@ def test_every_run_of_a_padded_rival_has_a_smaller_warping_error_than_every_run_
         assert max(theirs) < min(ours)
 
 
+def test_the_order_by_warping_error_is_that_of_the_prose():
+    rows = rival_rows.read_rivals()
+    order = sorted(rows.seeing(1), key=lambda record: record["scores"]["none"]["warping_error"])
+    assert [record["experiment"] for record in order[:2]] == ["rival-hypercolumns", "rival-fcn-8s"]
+    unets, others = (
+        {n for n, r in enumerate(order) if r["kind"] in kinds} for kinds in (["unet"], ["windows", "cascade"])
+    )
+    assert max(unets) < min(others)
+    assert order[-1]["kind"] == "cascade"
+    told = {record["experiment"]: rival_rows.pixels_seen(record) for record in order}
+    more = [record["experiment"] for record in order if record["kind"] == "unet"]
+    assert sum(told[name] < told["rival-cascade"] for name in more) == 4 == len(more) - 1
+    assert max(told[r["experiment"]] for r in order if r["kind"] == "windows") < min(told[name] for name in more) / 10
+
+
+def test_the_cascade_is_behind_everywhere_and_the_padded_network_here_and_there():
+    apart = rival_rows.against_equals(rival_rows.read_rivals(), ["warping_error", "rand_error", "v_rand"])
+    signs = {
+        (name, fold): [
+            sign(apart[RIVALS[name].title, f"fold {fold}"][m]) for m in ("warping_error", "rand_error", "v_rand")
+        ]
+        for name in ("rival-cascade", "rival-padded")
+        for fold in SEEDS
+    }
+    assert signs["rival-cascade", 1] == signs["rival-cascade", 4] == ["+", "+", "-"], "no interval holds 0"
+    assert (signs["rival-padded", 1], signs["rival-padded", 4]) == (["0", "0", "0"], ["-", "+", "-"])
+
+
+def sign(told: str) -> str:
+    """Return "0" if an interval holds 0, else the sign of its mean."""
+    _, low, high = map(float, re.findall(r"[+-]?\d+\.\d+", told))
+    return "0" if low <= 0 <= high else told[0]
+
+
 def test_v_rand_on_24_to_29_speaks_for_the_padded_rivals_mostly_by_one_seed():
     rows = rival_rows.read_rivals()
     for rival in ("rival-fcn-8s", "rival-hypercolumns"):
@@ -187,8 +228,7 @@ def test_the_coarsest_head_is_blind_with_one_seed_and_nobody_else_is(glued):
 
 def test_intervals_of_differences_hold_0_where_the_prose_says_so(glued):
     def holds_0(told: str) -> bool:
-        _, low, high = map(float, re.findall(r"[+-]?\d+\.\d+", told))
-        return low <= 0 <= high
+        return sign(told) == "0"
 
     assert not any(holds_0(glued[f"n4_rand_error_{fold}"]) for fold in SEEDS)
     assert not holds_0(glued["n3_rand_error_4"])

@@ -96,7 +96,9 @@ def plot_maps(maps: Mapping[str, np.ndarray], *, columns: int = 4) -> mpl.figure
     return figure
 
 
-def plot_mistake_curves(curves: Mapping[str, Mapping[str, np.ndarray]], *, across: Mapping[str, str]) -> mpl.figure.Figure:
+def plot_mistake_curves(
+    curves: Mapping[str, Mapping[str, np.ndarray]], *, across: Mapping[str, str]
+) -> mpl.figure.Figure:
     """Draw mergers against the opposite mistake, one point for each threshold.
 
     Parameters
