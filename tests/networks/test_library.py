@@ -22,6 +22,7 @@ from unet_paper.datasets.folders import VARIABLE, published
 from unet_paper.experiments import EXPERIMENTS
 from unet_paper.files import write_tensors
 from unet_paper.networks import library
+from unet_paper.networks.image_settings import ImageSettings
 from unet_paper.networks.library import FORMAT, NAMES, sha256_of, write_card
 from unet_paper.training.checkpoint import FORMAT as CHECKPOINT_FORMAT
 
@@ -308,6 +309,11 @@ def test_a_checkpoint_that_wants_standardised_images_is_refused(tmp_path):
     checkpoint_of_two_steps(tmp_path / "run", standardise=True)
     with pytest.raises(ValueError, match=r"standardise=True .* not \[0, 1\], until it ends; finish the run"):
         load_network(tmp_path / "run")
+
+
+def test_a_checkpoint_of_images_standardised_one_by_one_says_so(tmp_path):
+    checkpoint_of_two_steps(tmp_path / "run", standardise_each=True)
+    assert load_network(tmp_path / "run").images == ImageSettings(standardise=True)
 
 
 def test_a_caffe_file_is_a_network_without_a_card(tmp_path):

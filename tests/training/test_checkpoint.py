@@ -167,6 +167,13 @@ def rewrite(path, *, drop=(), tensors=None, **metadata):
     write_tensors(path, {**there, **(tensors or {})}, kept)
 
 
+def test_a_run_that_is_longer_already_is_not_passed_off_as_a_shorter_one(path):
+    fewer, net = replace(SHORT, steps=SHORT.steps - 1), tiny_net(seed=1)
+    with pytest.raises(ValueError, match=f"has {SHORT.steps} steps already, more than {fewer.steps}; ask for at least"):
+        train(net, bright_squares(), fewer, checkpoint=path, resume=True, progress=False)
+    assert same_numbers(net, tiny_net(seed=1)), "untouched"
+
+
 def test_a_checkpoint_from_before_there_were_fingerprints_still_resumes(path):
     expected = train(net := tiny_net(), bright_squares(), replace(SHORT, steps=8), progress=False)
     rewrite(path, drop=("data",))

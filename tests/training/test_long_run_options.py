@@ -15,7 +15,7 @@ from unet_paper.augmentation import Augmentation, displacement_field, elastic_st
 from unet_paper.predict import predict_probability
 from unet_paper.training import PAPER, SHORT_RUN, TrainConfig, train
 from unet_paper.training.config import at_scale, learning_rate_at, tile_at
-from unet_paper.training.tiles import augmentation_of, prepare_tiles
+from unet_paper.training.tiles import augmentation_of, input_scales, prepare_tiles
 
 PLAIN = replace(CONFIG, momentum=0.0, warmup_steps=0, schedule="constant")
 OFF = {"late_tile": 0, "late_steps": 0, "elastic_strain": 0.0, "scaling": 0.0, "standardise_each": False}
@@ -141,6 +141,11 @@ def test_validation_measures_the_averaged_weights():
     (entry,) = train(net, data, config, validation=data, progress=False).validation
     cell = np.stack([predict_probability(net, image, progress=False)[1] for image in data.images])
     assert entry.pixel_error == ((cell > entry.threshold) != (data.labels > 0)).mean()
+
+
+def test_a_process_without_an_image_to_measure_has_no_scales():
+    mean, deviation = input_scales(np.empty((0, 8, 8), dtype=np.float32), replace(CONFIG, standardise_each=True))
+    assert mean.shape == deviation.shape == (0,)
 
 
 def test_an_averaged_run_resumes_bit_for_bit(tmp_path):

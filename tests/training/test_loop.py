@@ -11,6 +11,7 @@ from scipy.special import softmax
 
 from tests.training.tiny import CONFIG, bright_squares, same_numbers, tiny_net
 from unet_paper.arrays import IGNORE
+from unet_paper.baselines import PaddedUNet
 from unet_paper.loss import weighted_cross_entropy
 from unet_paper.model import UNet
 from unet_paper.overlap_tile import scores_of_input
@@ -152,6 +153,14 @@ def test_standardised_training_returns_a_network_for_plain_images():
     seen = ((data.images[:1] - mean) / deviation).astype(np.float32)
     plain = softmax(scores_of_input(tiny_net(), seen, tile=32, precision="float32", progress=False), axis=0)
     np.testing.assert_allclose(predict_probability(net, data.images[0], tile=32, progress=False), plain, atol=1e-5)
+
+
+def test_a_padded_network_is_measured_too_and_cannot_absorb_the_scale_of_its_images():
+    net, config = PaddedUNet(base_channels=2, depth=2), replace(CONFIG, tile=48, steps=2, validate_every=2)
+    history = train(net, bright_squares(), config, validation=bright_squares(), progress=False)
+    assert [entry.step for entry in history.validation] == [2]
+    with pytest.raises(ValueError, match=r"padded network sees zeros .* set standardise_each=True instead"):
+        train(net, bright_squares(), replace(config, standardise=True), progress=False)
 
 
 def test_absorbing_mean_0_and_deviation_1_changes_nothing():

@@ -20,7 +20,7 @@ from unet_paper.messages import short
 from unet_paper.model import UNet
 from unet_paper.networks.caffe import load_caffemodel
 from unet_paper.networks.card import card_text, check_card
-from unet_paper.networks.image_settings import settings_of
+from unet_paper.networks.image_settings import ImageSettings, settings_of
 from unet_paper.options import check_scalar
 from unet_paper.training.checkpoint import FORMAT as CHECKPOINT_FORMAT
 from unet_paper.training.checkpoint import read_checkpoint
@@ -93,8 +93,8 @@ def load_network(name_or_path: str | os.PathLike) -> UNet:
     -------
     UNet
         It takes grey values in [0, 1]. Class 1 is cell. Its attribute `images` says what its card states about the
-        images that it was trained on (`unet_paper.networks.image_settings.ImageSettings`): `unet_paper.segment` goes by
-        it, `unet_paper.predict_probability` does what it is told.
+        images that it was trained on (`unet_paper.networks.image_settings.ImageSettings`), of a checkpoint only whether
+        each is standardised: `unet_paper.segment` goes by it, `unet_paper.predict_probability` does what it is told.
 
     Raises
     ------
@@ -130,7 +130,7 @@ def read_network(name_or_path: str | os.PathLike) -> TrainedNetwork:
     if path.suffix == ".caffemodel":
         return TrainedNetwork(load_caffemodel(path), None, str(path))
     if read_metadata(path).get("format") == CHECKPOINT_FORMAT:
-        return TrainedNetwork(_build(path, *_read_checkpoint(path)).eval(), None, str(path))
+        return TrainedNetwork(_from_checkpoint(path), None, str(path))
     tensors, metadata = read_tensors(path, format=FORMAT, what="a network that save_network wrote")
     net, card = _build(path, tensors, metadata).eval(), _stated_json(path, metadata, "card")
     net.images, net.card = settings_of(card), card
@@ -194,15 +194,20 @@ def _as_float16(net: UNet) -> dict[str, Tensor]:
     return tensors
 
 
-def _read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def _from_checkpoint(path: Path) -> UNet:
     tensors, metadata = read_checkpoint(path)
-    if _stated_json(path, metadata, "history", "config").get("standardise"):
+    config = _stated_json(path, metadata, "history", "config")
+    if config.get("standardise"):
         raise TensorFileError(
             f"{path} is from a run with standardise=True that takes standardised images, not [0, 1], until it ends; "
             "finish the run (resume=True) and save_network what it returns"
         )
     prefix = "net."
-    return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}, metadata
+    weights = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+    net = _build(path, weights, metadata).eval()
+    if config.get("standardise_each"):
+        net.images = ImageSettings(standardise=True)
+    return net
 
 
 def _stated_json(path: Path, metadata: dict[str, str], *names: str) -> dict:

@@ -41,7 +41,7 @@ from unet_paper.training.tiles import (
 )
 
 REPORT_EVERY = {"cpu": 10, "cuda": 100}  # steps between two looks at the loss: at each one a GPU runs out of work
-_EVALUATION_TILE = 572  # px; legal at every depth up to 5, and quicker than many small training tiles
+_EVALUATED = 388  # px that a tile of the held-out images answers for; quicker than many small training tiles
 
 
 class DivergedError(ValueError):
@@ -104,11 +104,14 @@ def train(
     Raises
     ------
     ValueError
-        If the tile is not legal for the network, the data cannot be trained on, or a checkpoint cannot be used.
+        If the tile or `standardise` does not fit the network, the data cannot be trained on, or a checkpoint cannot be
+        used.
     DivergedError
         If the loss becomes NaN or infinite.
     FileExistsError
         If there is a checkpoint already and `resume` is False.
+    FileNotFoundError
+        If the folder of `checkpoint` does not exist.
 
     References
     ----------
@@ -275,7 +278,7 @@ class _Run:
         config = self.history.config
         mine = slice(self.group.rank, None, self.group.count)
         images, labels = (array[mine] for array in self.validation)
-        tile = max(config.tile, _EVALUATION_TILE)
+        tile = max(config.tile, self.net.legal_size_for(_EVALUATED))
         best_net = self.net if self.average is None else self.average.module
         net = copy.deepcopy(best_net)  # prediction may move a network in memory, where a recorded step would miss it
         counts = held_out_counts(net, self.standardised(images), labels, tile=tile, precision=config.precision)
@@ -300,6 +303,11 @@ def _check_network(net: nn.Module, config: TrainConfig) -> None:
             net.output_size(getattr(config, name))
         except ValueError as error:
             raise ValueError(f"config.{name} does not fit the network: {error}") from None
+    if config.standardise and net.border == 0:
+        raise ValueError(
+            "a padded network sees zeros beside the image, so the scale of the images cannot become part of its first "
+            "layer; set standardise_each=True instead of standardise"
+        )
     if net.in_channels != 1 or net.num_classes != 2:
         found = f"{net.in_channels} input channels and {net.num_classes} classes"
         raise ValueError(f"the network has {found}; a data set of grey images needs 1 channel and 2 classes")
@@ -330,6 +338,11 @@ def _refuse_another_run(earlier: Checkpoint, config: TrainConfig, data: dict[str
         differ = ", ".join(f"{name} was {getattr(before, name)!r}" for name in changed)
         raise ValueError(
             f"{earlier.path} was trained with other settings ({differ}); restore them, or choose another path"
+        )
+    if (done := len(earlier.history.loss)) > config.steps:
+        raise ValueError(
+            f"{earlier.path} has {done} steps already, more than {config.steps}; ask for at least {done}, or choose "
+            "another path for a new run"
         )
     if other := [name for name in earlier.data if earlier.data[name] != data.get(name)]:
         raise ValueError(

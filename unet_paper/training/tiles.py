@@ -204,7 +204,7 @@ def input_scales(images: np.ndarray, config: TrainConfig) -> tuple[np.ndarray, n
         scales = [_input_scale(image, standardise=True) for image in images]
     else:
         scales = [_input_scale(images, standardise=config.standardise)] * len(images)
-    mean, deviation = np.array(scales).T
+    mean, deviation = np.array(scales, dtype=np.float64).reshape(-1, 2).T  # also of no image: (0,), (0,)
     return mean, deviation
 
 
