@@ -145,7 +145,7 @@ def test_evaluate_checks_that_it_can_write_before_it_scores(tmp_path, images, ca
     assert main(["evaluate", image, image, "--json", image]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == f"error: {tmp_path}/file is no folder; create it first"
-    assert lines[1] == f"error: --json would replace {image}, which is to be scored; name another file"
+    assert lines[1] == f"error: --json would replace {image}, which may be an image to be scored; name another file"
     assert Path(image).read_bytes() == before
 
 

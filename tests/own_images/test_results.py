@@ -57,6 +57,20 @@ def test_score_command(tmp_path, capsys):
     assert (tmp_path / "scores.csv").read_text().startswith("image,cells,found,SEG,DET,F1,merged,missed,extra\na,2,1")
 
 
+def test_score_replaces_no_mask_and_looks_for_the_folder_first(tmp_path, capsys):
+    tifffile.imwrite(tmp_path / "a.tif", TRUTH.astype(np.uint16))
+    before = (tmp_path / "a.tif").read_bytes()
+    for target, told in (
+        ("a.tif", "may be an image to be scored"),
+        ("no/scores.csv", "no is no folder; create it first"),
+    ):
+        assert main(["score", str(tmp_path), str(tmp_path), "--csv", str(tmp_path / target)]) == 2
+        printed = capsys.readouterr()
+        assert told in printed.err
+        assert printed.out == ""
+    assert (tmp_path / "a.tif").read_bytes() == before
+
+
 @pytest.mark.parametrize("binary", ["cells", "truth"])
 def test_one_value_for_all_cells_means_patches_on_either_side(tmp_path, binary):
     for folder in ("cells", "truth"):

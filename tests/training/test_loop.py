@@ -17,7 +17,8 @@ from unet_paper.model import UNet
 from unet_paper.overlap_tile import scores_of_input
 from unet_paper.predict import predict_probability
 from unet_paper.training import DivergedError, History, train
-from unet_paper.training.loop import absorb_input_scale, held_out_counts
+from unet_paper.training.held_out import held_out_counts
+from unet_paper.training.loop import absorb_input_scale
 from unet_paper.training.step import mean_energy
 from unet_paper.training.tiles import prepare_tiles
 

@@ -33,11 +33,7 @@ def add_parser(subparsers) -> None:
 def run(options: Namespace) -> int:
     """Print the table, and write the JSON file where one was asked for."""
     if options.json is not None:
-        if not options.json.parent.is_dir():
-            raise FileNotFoundError(f"{options.json.parent} is no folder; create it first")
-        up.atomic.check_writable(options.json.parent)
-        if options.json.resolve() in (options.labels.resolve(), options.probability.resolve()):
-            raise ValueError(f"--json would replace {options.json}, which is to be scored; name another file")
+        check_report(options.json, "--json", options.labels, options.probability)
     labels = up.datasets.tiff.read_tiff(options.labels, rank=3, fix="pass the annotation as a TIFF stack")
     probability = up.datasets.tiff.read_tiff(options.probability, rank=3, fix="write the map again")
     if probability.dtype.kind in "iu" and not options.rescale:
@@ -50,6 +46,15 @@ def run(options: Namespace) -> int:
     if options.json is not None:
         up.files.write_json(options.json, _as_json(scores))
     return 0
+
+
+def check_report(path: Path, option: str, *scored: Path) -> None:
+    """Refuse a file for scores that cannot be written, or would replace what is scored, before any time is spent."""
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path.parent} is no folder; create it first")
+    up.atomic.check_writable(path.parent)
+    if path.resolve() in [each.resolve() for each in scored] or path.suffix.lower() in up.datasets.image_files.ENDINGS:
+        raise ValueError(f"{option} would replace {path}, which may be an image to be scored; name another file")
 
 
 def stopped(options: Namespace) -> str:

@@ -6,6 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 
 import unet_paper as up
+from unet_paper.cli.evaluate import check_report
 
 
 def add_parser(subparsers) -> None:
@@ -24,7 +25,9 @@ def add_parser(subparsers) -> None:
 
 
 def run(options: Namespace) -> int:
-    """Print the table."""
+    """Print the table, and write the CSV file where one was asked for."""
+    if options.csv is not None:
+        check_report(options.csv, "--csv")
     scores = up.own_images.score_files(options.masks, options.reference, unannotated=options.unannotated)
     print(up.own_images.scoring.as_table(scores))
     if options.csv is not None:

@@ -21,13 +21,12 @@ from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
-from unet_paper.arrays import IGNORE
 from unet_paper.datasets.dataset import Dataset
-from unet_paper.metrics.maps import WARPING_THRESHOLDS, above
-from unet_paper.overlap_tile import scores_of_input
+from unet_paper.metrics.maps import WARPING_THRESHOLDS
 from unet_paper.training.checkpoint import Checkpoint, check_target, newest_checkpoint, save_checkpoint
 from unet_paper.training.config import TrainConfig, learning_rate_at
 from unet_paper.training.distributed import Processes, processes
+from unet_paper.training.held_out import held_out_counts
 from unet_paper.training.history import History, Validation
 from unet_paper.training.step import ReplayedStep, Step, gpu_settings, make_optimiser, set_rate
 from unet_paper.training.tiles import (
@@ -172,36 +171,6 @@ def absorb_input_scale(net: nn.Module, mean: float, deviation: float) -> None:
     first = net.down[0][0]
     first.bias -= first.weight.sum(dim=(1, 2, 3)) * (mean / deviation)
     first.weight /= deviation
-
-
-def held_out_counts(net: nn.Module, images: np.ndarray, labels: np.ndarray, *, tile: int, precision: str) -> Tensor:
-    """Count the annotated pixels where a thresholded map differs from the labels.
-
-    Parameters
-    ----------
-    net : UNet
-        The network.
-    images, labels : numpy.ndarray
-        (N, H, W) float32 and int32.
-    tile : int
-        Input tile in px.
-    precision : {"float32", "bfloat16"}
-        As in `unet_paper.predict_scores`.
-
-    Returns
-    -------
-    Tensor
-        (11,) float64: differing pixels at each of the ten thresholds, then the number of annotated pixels.
-    """
-    counts = torch.zeros(len(WARPING_THRESHOLDS) + 1, dtype=torch.float64)
-    for image, truth in zip(images, labels, strict=True):
-        read = scores_of_input(net, image[None], tile=tile, precision=precision, progress=False)  # (2, H, W)
-        scores = torch.from_numpy(read)
-        cell = scores.softmax(dim=0)[1].numpy()  # (H, W)
-        known = truth != IGNORE
-        differ = [np.count_nonzero((above(cell, threshold) != (truth > 0)) & known) for threshold in WARPING_THRESHOLDS]
-        counts += torch.tensor([*differ, np.count_nonzero(known)], dtype=torch.float64)
-    return counts
 
 
 @dataclass
