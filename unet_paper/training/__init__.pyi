@@ -1,6 +1,7 @@
 from . import checkpoint as checkpoint
 from . import config as config
 from . import distributed as distributed
+from . import held_out as held_out
 from . import history as history
 from . import loop as loop
 from . import step as step
