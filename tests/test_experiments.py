@@ -303,13 +303,30 @@ def test_the_command_lists_runs_and_refuses(capsys, tmp_path):
         (["study-dropout", "--seed", "5"], "no run with --seed 5 is planned for study-dropout: fold 1 seed 0, "),
         (["study-dropout", "--seed", "5", "--publish"], "no run with --seed 5 is planned for study-dropout"),
         (["study-largest", "--fold", "1"], "no run with --fold 1 is planned for study-largest: fold 4 seed 0, "),
-        (["rival-cascade", "--patient", "--fold", "1"], "is planned for rival-cascade: none at all"),
+        (["rival-cascade", "--patient", "--fold", "1"], "no run --patient is planned for rival-cascade"),
+        (["rival-n3", "--rates"], "no run --rates is planned for rival-n3"),
+        (["em-small", "--fold", "9", "--cost"], "em-small has no fold 9; em has the folds 0 .. 4"),
+        (["em-small", "--seed", "-1"], "seed is -1; needs at least 0"),
     ],
 )
 def test_what_cannot_be_done_is_refused_before_anything_is(capsys, tmp_path, arguments, message):
     assert main(["reproduce", *arguments, "--output", str(tmp_path / "runs")]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
+
+
+def test_what_is_finished_is_published_and_the_rest_is_named(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("unet_paper.experiments.publish.results_folder", lambda: tmp_path / "data" / "results")
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    command = ["reproduce", "em-faithful", "--output", str(runs), "--publish"]
+    assert main(command) == 1, "nothing is finished"
+    (runs / "em-faithful-fold4.json").write_text("{}")
+    capsys.readouterr()
+    assert main(command) == 0
+    left_out, written = capsys.readouterr().out.splitlines()
+    assert left_out.endswith("em-faithful-fold1, em-faithful-fold0, em-faithful-fold3")
+    assert written == str(tmp_path / "data" / "results" / "em-faithful-fold4.json")
 
 
 def test_what_is_named_twice_is_done_once():

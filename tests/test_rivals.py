@@ -135,6 +135,16 @@ def test_records_of_another_recipe_are_left_out_and_those_of_another_processor_a
     assert len(rival_jobs(["rival-unet-5"], small.folder, seconds=0.2, way="patient")) == 1, "another patience"
 
 
+def test_a_run_of_another_budget_never_replaces_a_planned_one(small, monkeypatch):
+    monkeypatch.setitem(rivals.SECONDS, "equal", 0.1)
+    run_rival(SMALL[0], 1, 0, small, seconds=0.1)
+    with pytest.raises(
+        ValueError, match=r"holds runs of 0\.1 s as planned: rival-unet-5-fold1; write those of 9 s elsewhere"
+    ):
+        rival_jobs(["rival-unet-5"], small.folder, seconds=9)
+    assert len(rival_jobs(["rival-unet-5"], small.folder, seconds=9, folds=[4])) == len(seeds_of("rival-unet-5", 4))
+
+
 def test_patient_runs_are_rows_with_one_cap_and_one_recipe(small, monkeypatch):
     monkeypatch.setattr(rival_runs, "CHOOSING", range(1, 2))
     job = RivalJob("rival-unet-5", 1, 0, "patient", 0.2)

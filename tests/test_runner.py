@@ -46,7 +46,7 @@ def place(monkeypatch, tmp_path):
 def test_every_fold_and_every_seed_is_a_run(place):
     assert [(job.fold, job.seed) for job in jobs_of(["tiny"])] == [(0, 0), (1, 0), (1, 7)]
     assert [job.name for job in jobs_of(["tiny"], folds=[1])] == ["tiny-fold1", "tiny-fold1-seed7"]
-    assert [job.name for job in jobs_of(["tiny"], folds=[1], seeds=[7])] == ["tiny-fold1-seed7"]
+    assert [job.name for job in jobs_of(["tiny"], folds=[1, 1], seeds=[7, 7])] == ["tiny-fold1-seed7"]
     with pytest.raises(ValueError, match="no experiment called huge"):
         jobs_of(["tiny", "huge"])
 
@@ -91,11 +91,13 @@ class Fails:
 
 def test_whatever_ends_a_process_is_a_failure(tmp_path):
     jobs = [Fails("KeyError"), Fails("full disk"), Fails("status 1"), Fails("well")]
+    (tmp_path / "run-well.error.txt").write_text("of an earlier try")
     first, second, third = sorted(run_side_by_side(jobs, Place(tmp_path), workers=2))
     assert first == "run-KeyError: KeyError: 'seed' (details in run-KeyError.error.txt)"
     assert second.startswith("run-full disk: no space left (without details: ")
     assert third == "run-status 1: ended with status 1"
     assert "raise KeyError" in (tmp_path / "run-KeyError.error.txt").read_text()
+    assert not (tmp_path / "run-well.error.txt").exists()
 
 
 def test_two_processes_are_never_at_one_run(place):

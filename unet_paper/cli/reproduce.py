@@ -93,14 +93,18 @@ def check_planned(
     experiments: Sequence[str], studies: Sequence[str], rivals: Sequence[str], options: Namespace
 ) -> None:
     """Refuse a fold or seed with which no study or rival of those named is planned; experiments take any seed."""
+    up.experiments.runner.jobs_of(experiments, folds=options.fold, seeds=options.seed)
     if experiments:
         return
     folds, seeds, runs = options.fold or (), options.seed or (), planned_runs(studies, rivals, options)
+    if not runs:
+        way = {"patient": " --patient", "rates": " --rates"}.get(options.way, "")
+        raise ValueError(f"no run{way} is planned for {', '.join((*studies, *rivals))}")
     chosen = [run for run in runs if (not folds or run[0] in folds) and (not seeds or run[1] in seeds)]
     unmet = [f"--fold {fold}" for fold in folds if fold not in {run[0] for run in chosen}]
     unmet += [f"--seed {seed}" for seed in seeds if seed not in {run[1] for run in chosen}]
     if unmet:
-        there = ", ".join(f"fold {fold} seed {seed}" for fold, seed in runs) or "none at all"
+        there = ", ".join(f"fold {fold} seed {seed}" for fold, seed in runs)
         raise ValueError(f"no run with {' '.join(unmet)} is planned for {', '.join((*studies, *rivals))}: {there}")
 
 
@@ -135,6 +139,8 @@ def missing_jobs(experiments: Sequence[str], studies: Sequence[str], rivals: Seq
 
 def stopped(options: Namespace) -> str:
     """Say what is there after Ctrl-C."""
+    if options.output is None:
+        return "nothing was begun"
     return (
         f"finished runs and the last checkpoint of the others are in {options.output}; the same command goes on there"
     )
@@ -144,14 +150,17 @@ def publish_all(experiments: Sequence[str], studies: Sequence[str], rivals: Sequ
     """Copy the records of finished runs and the rows of studies into the book's data and print what was written."""
     only = {"folds": options.fold, "seeds": options.seed}
     kept = only | {"say": lambda line: print(f"left out: {plain(line, limit=LIMIT)}")}
-    for name in studies:
-        if path := up.experiments.study_runs.publish_rows(name, options.output, **kept):
-            print(plain(path))
+    written = [up.experiments.study_runs.publish_rows(name, options.output, **kept) for name in studies]
     jobs = up.experiments.runner.jobs_of(experiments, **only)
-    for job in [*jobs, *up.experiments.rival_jobs.finished(rivals, options.output, **kept)]:
-        for path in up.experiments.publish.publish(job.plan, job.fold, seed=job.seed, runs=options.output):
-            print(plain(path))
-    return 0
+    unfinished = [job.name for job in jobs if not (options.output / f"{job.name}.json").is_file()]
+    if unfinished:
+        kept["say"](f"not run in {options.output}: {', '.join(unfinished)}")
+    finished = [job for job in jobs if job.name not in unfinished]
+    for job in [*finished, *up.experiments.rival_jobs.finished(rivals, options.output, **kept)]:
+        written += up.experiments.publish.publish(job.plan, job.fold, seed=job.seed, runs=options.output)
+    for path in filter(None, written):
+        print(plain(path))
+    return 0 if any(written) else 1
 
 
 def format_cost(jobs: Sequence, seconds: Sequence[float], workers: int) -> str:

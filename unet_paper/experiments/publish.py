@@ -45,12 +45,12 @@ def publish(experiment: Experiment, fold: int, *, seed: int = 0, runs: Path, res
     if not source.is_file():
         raise FileNotFoundError(f"{source} does not exist; run the fold before you publish it")
     results.mkdir(parents=True, exist_ok=True)
-    written = [_copied(source, results / source.name)]
+    written = []
     if experiment.published and (fold, seed) == (experiment.folds[0], 0):
         network = results.parent / "models" / f"{experiment.published}.safetensors"
         network.parent.mkdir(exist_ok=True)
         written += [_copied(source.with_suffix(".safetensors"), network), write_card(network)]
-    return written
+    return [_copied(source, results / source.name), *written]  # last: a record stands for a network that is there
 
 
 def _copied(source: Path, target: Path) -> Path:

@@ -181,8 +181,18 @@ def rival_jobs(
         Where runs are made.
     folds, seeds : sequence of int, optional
         Only these.
+
+    Raises
+    ------
+    ValueError
+        If a run of another budget would replace the record of a planned one in `folder`.
     """
     jobs = _only(planned(names, way, seconds=seconds), folds, seeds)
+    if seconds not in (None, SECONDS[way]) and folder is not None:
+        kept = [job.name for job in _only(planned(names, way), folds, seeds) if job.read(folder)[1] == ""]
+        if kept:
+            told = f"{SECONDS[way]:g} s as planned: {', '.join(kept)}"
+            raise ValueError(f"{folder} holds runs of {told}; write those of {seconds:g} s elsewhere (--output DIR)")
     return [job for job in jobs if not any(job.is_recorded(where) for where in (folder, None))]
 
 

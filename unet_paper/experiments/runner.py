@@ -21,9 +21,10 @@ from tqdm import tqdm
 
 from unet_paper.analysis.timing import prepared_step, step_seconds
 from unet_paper.atomic import alone
-from unet_paper.experiments.plan import EXPERIMENTS, Experiment, load_fold
+from unet_paper.experiments.plan import EXPERIMENTS, FOLDS, Experiment, load_fold
 from unet_paper.experiments.record import run_name
 from unet_paper.experiments.run import run_fold
+from unet_paper.files import write_text
 from unet_paper.model import UNet
 from unet_paper.training.checkpoint import CheckpointError, newest_checkpoint
 from unet_paper.training.history import History
@@ -100,18 +101,26 @@ def jobs_of(
     names : sequence of str
         Of `EXPERIMENTS`.
     folds : sequence of int, optional
-        Only these; by default all of the plan.
+        Only these, each once; by default all of the plan.
     seeds : sequence of int, optional
-        These instead of those that the plan names for a fold.
+        These, each once, instead of those that the plan names for a fold.
 
     Raises
     ------
     ValueError
-        If a name is unknown.
+        If a name is unknown, a task has no such fold, or a seed is below 0.
     """
     if unknown := [name for name in names if name not in EXPERIMENTS]:
         raise ValueError(f"no experiment called {', '.join(unknown)}; there are {', '.join(EXPERIMENTS)}")
     plans = [EXPERIMENTS[name] for name in names]
+    folds, seeds = (None if given is None else tuple(dict.fromkeys(given)) for given in (folds, seeds))
+    for plan, fold in ((plan, fold) for plan in plans for fold in folds or ()):
+        if fold not in range(len(FOLDS[plan.task])):
+            raise ValueError(
+                f"{plan.name} has no fold {fold}; {plan.task} has the folds 0 .. {len(FOLDS[plan.task]) - 1}"
+            )
+    if seeds and min(seeds) < 0:
+        raise ValueError(f"seed is {min(seeds)}; needs at least 0")
     return [
         Job(plan.name, fold, seed)
         for plan in plans
@@ -183,6 +192,8 @@ def run_side_by_side(jobs: Sequence[Job], place: Place, *, workers: int) -> list
         for process, _, bar in running.values():
             process.terminate()
             bar.close()
+        for process, *_ in running.values():
+            process.join()
     return list(failures.values())
 
 
@@ -238,6 +249,7 @@ def _follow(receiver, running: dict, failures: dict[str, str]) -> None:
 
 def _work(job: Job, place: Place, sender) -> None:
     """Do one run in this process and tell the other one how far it is."""
+    details = place.folder / f"{job.name}.error.txt"
 
     def report(history: History) -> None:
         sender.send((len(history.loss), history.loss[-1] if history.loss else math.nan, None))
@@ -246,8 +258,9 @@ def _work(job: Job, place: Place, sender) -> None:
         busy = f"another process is at this run in {place.folder}; wait for it"
         with alone(place.folder / f".{job.name}", busy=busy):
             job.run(place, report)
+        details.unlink(missing_ok=True)  # of an earlier try
     except Exception as error:  # whatever it is, the other process must hear of it
-        sender.send((0, math.nan, f"{_reason(error)} ({_details(place.folder / f'{job.name}.error.txt')})"))
+        sender.send((0, math.nan, f"{_reason(error)} ({_details(details)})"))
         raise SystemExit(1) from None
 
 
@@ -260,7 +273,7 @@ def _reason(error: Exception) -> str:
 def _details(path: Path) -> str:
     """Write down where the error that is being handled came from; returns where that stands."""
     try:
-        path.write_text(traceback.format_exc())
+        write_text(path, traceback.format_exc())
     except OSError as error:  # a full disk, perhaps the error itself
         return f"without details: {error}"
     return f"details in {path.name}"
