@@ -32,6 +32,9 @@ def test_seeds_go_together_or_against_each_other(errors, together):
     rows += [row("w_c", [error] * 2, seed=seed) for seed, error in enumerate(errors)]
     assert chance.together(studies_with(rows)) == pytest.approx(together)
     assert np.isnan(chance.together(studies_with(rows[:3])))
+    assert np.isnan(
+        chance.together(studies_with(rows[:3] + [row("w_c", [0.5, 0.5], seed=seed) for seed in range(3)]))
+    ), "all alike"
 
 
 def test_intervals_that_leave_0_out_are_counted():

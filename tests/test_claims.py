@@ -52,8 +52,12 @@ def known(counted):
     return Evidence(copy.deepcopy(counted), live)
 
 
+def finding(known: Evidence, name: str) -> Finding:
+    return next(row.finding for row in claims.scoreboard(known) if row.claim.name == name)
+
+
 def verdict(known: Evidence, name: str) -> str:
-    return next(row.finding.verdict for row in claims.scoreboard(known) if row.claim.name == name)
+    return finding(known, name).verdict
 
 
 def test_there_are_seventeen_claims_and_each_leads_to_a_place_in_the_book():
@@ -234,6 +238,32 @@ def test_one_recipe_for_three_tasks(known):
     assert verdict_with(0.0003, 0.9, runs=2, **same) == PARTLY
     assert verdict_with(0.0003, 0.8, **same) == PARTLY  # the second best of PhC-U373 has 0.83
     assert verdict_with(0.0005, 0.9, **same) == PARTLY  # the network of windows has 0.00042
+
+
+def test_runs_of_two_recipes_are_no_one_set_of_settings(known):
+    lucky = em_record(4, stated.TABLE_1 | {"warping_error": 0.0001})
+    other = {"config": lucky["config"] | {"learning_rate": 0.5}}
+    records = {
+        "em-faithful": [lucky] * 3,
+        "em-small": [em_record(4, stated.TABLE_1 | {"warping_error": 0.1}) | other] * 4,
+    }
+    for task in stated.TABLE_2:
+        same = {"scale": 1.0, "config": lucky["config"]}
+        records[f"{task}-faithful"] = [cell_record(0, 0.95) | same] * 3
+        records[f"{task}-small"] = [cell_record(0, 0.95) | same | other] * 4
+    found = finding(replace(known, records=records), "C17")
+    assert (found.verdict, found.runs) == (PARTLY, 12), "those of the recipe with more runs, though worse"
+    assert "warping 0.100000" in found.ours
+
+
+def test_mergers_are_compared_seed_by_seed(known):
+    def runs(merged):
+        return [cell_record(0, 0.9, m) | {"seed": seed} for seed, m in enumerate(merged)]
+
+    records = {"dic-hela-narrow": runs([9, 1]), "dic-hela-no-border": runs([5])}
+    found = finding(replace(known, records=records), "C7")
+    assert found.verdict == NOT
+    assert "9 merged cells with the border term, 5 without" in found.ours
 
 
 def test_tables_name_every_claim_and_tell_verdicts_without_colour(known):

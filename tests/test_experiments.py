@@ -354,3 +354,5 @@ def test_over_folds_weighs_seg_by_cells_and_sums_counts():
     assert over_folds([*records, again], "merged") == 3 + 3
     with pytest.raises(ValueError, match="there is no record"):
         over_folds([], "seg")
+    with pytest.raises(ValueError, match="measure is 'det'; choose one of 'merged', "):
+        over_folds(records, "det")

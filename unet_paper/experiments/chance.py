@@ -57,12 +57,13 @@ def together(studies: Mapping[str, Rows], measure: str = MEASURE) -> float:
     -------
     float
         The correlation over seeds, in [-1, 1], as a mean over all changes with three seeds or more; nan without any.
+        A side whose seeds are all alike, as where none of its runs learned anything, has none and is left out.
     """
     sides = [
         paired(*(errors_of_seeds(rows_of(studies, name, PLAIN_BLOCK), measure) for name in (each.change, each.against)))
         for each in effects(studies, measure)
     ]
-    found = [np.corrcoef(both)[0, 1] for both in sides if both.shape[1] > 2]
+    found = [np.corrcoef(both)[0, 1] for both in sides if both.shape[1] > 2 and both.std(axis=1).all()]
     return float(np.mean(found)) if found else float("nan")
 
 

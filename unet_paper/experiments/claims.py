@@ -128,16 +128,18 @@ def gaps(evidence: Evidence) -> Finding:
     """C7: reproduced if the border term leaves fewer mergers in every pair of runs, partly if over all of them."""
     study = _studied(evidence, "C7")
     pairs = [evidence.runs(name) for name in ("dic-hela-narrow", "dic-hela-no-border")]
-    with_term, without = ({run["fold"]: run["scores"]["none"]["merged"] for run in runs} for runs in pairs)
-    folds = sorted(with_term.keys() & without.keys())
-    if not folds:
+    with_term, without = (
+        {(run["fold"], run.get("seed", 0)): run["scores"]["none"]["merged"] for run in runs} for runs in pairs
+    )
+    both = sorted(with_term.keys() & without.keys())
+    if not both:
         return study
-    fewer = [with_term[fold] < without[fold] for fold in folds]
-    total = sum(with_term[fold] for fold in folds), sum(without[fold] for fold in folds)
+    fewer = [with_term[run] < without[run] for run in both]
+    total = sum(with_term[run] for run in both), sum(without[run] for run in both)
     verdict = REPRODUCED if all(fewer) else PARTLY if total[0] < total[1] else NOT
     ours = f"DIC-HeLa: {total[0]} merged cells with the border term, {total[1]} without"
-    reason = f"Fewer mergers in {sum(fewer)} of {len(folds)} pairs of runs, at one threshold.{_em_weights(evidence)}"
-    own = Finding(verdict, ours, (RECORDED,), "DIC-HeLa, the other sequence", len(folds), reason)
+    reason = f"Fewer mergers in {sum(fewer)} of {len(both)} pairs of runs, at one threshold.{_em_weights(evidence)}"
+    own = Finding(verdict, ours, (RECORDED,), "DIC-HeLa, the other sequence", len(both), reason)
     return _with_study(own, study)
 
 

@@ -19,8 +19,10 @@ import torch
 from unet_paper import __version__
 from unet_paper.datasets.dataset import Dataset
 from unet_paper.datasets.folders import published, repository
+from unet_paper.options import check_choice
 
 FORMAT = "unet_paper record 1"
+COUNTS = ("merged", "merged_watershed", "merged_settled", "reference_cells")  # scores that are summed over folds
 UNITS = ("amx_bf16", "avx512_bf16")  # matrices of 16-bit numbers at once; vectors of them
 
 
@@ -115,18 +117,20 @@ def over_folds(records: list[dict], measure: str, *, average: str = "none") -> f
     records : list of dict
         From `read_records`, at least one.
     measure : str
-        Of the records' scores. ``"seg..."`` is a mean over all annotated cells; the others are counts, and summed (to
-        the nearest whole number, where a fold has several seeds).
+        Of the records' scores. ``"seg..."`` is a mean over all annotated cells; one of `COUNTS` is summed (to the
+        nearest whole number, where a fold has several seeds).
     average : str
         Which way to average predictions: ``"none"``, ``"7 rotations"``, ``"4 flips"`` or ``"8 symmetries"``.
 
     Raises
     ------
     ValueError
-        If there is no record.
+        If there is no record, or folds of this measure are neither averaged nor summed.
     """
     if not records:
         raise ValueError("there is no record; run the experiment first (python -m unet_paper reproduce)")
+    if not measure.startswith("seg"):
+        check_choice(measure, COUNTS, name="measure")
 
     def of(name: str) -> np.ndarray:
         return each_fold(records, lambda record: record["scores"][average][name])

@@ -148,7 +148,7 @@ def card(record: dict) -> dict:
             if is_em
             else "trained on images of the Cell Tracking Challenge, free for research use; non-commercial"
         ),
-        "command": f"python -m unet_paper reproduce {record['experiment']} --fold {record['fold']}",
+        "command": "python -m unet_paper reproduce {experiment} --fold {fold} --seed {seed}".format(**record),
         "full_size_command": f"python -m unet_paper reproduce {record['task']}-full --device cuda",
         "seed": record["config"]["seed"],
         "steps": record["config"]["steps"],
