@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as arrays
 from skimage.measure import label as skimage_label
 
 from unet_paper.arrays import IGNORE
-from unet_paper.cells import connected_cells, instances, watershed_instances
+from unet_paper.cells import connected_cells, instances, touching_pairs, watershed_instances
 
 MAPS = arrays.arrays(np.float32, (12, 15), elements=st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0]))
 
@@ -122,6 +122,13 @@ def test_errors_name_the_value(find, probability, options, message):
 def test_the_depth_of_a_waist_is_positive():
     with pytest.raises(ValueError, match="depth is 0"):
         watershed_instances(np.zeros((2, 2)), depth=0)
+
+
+def test_pairs_of_pixels_that_touch_by_hand():
+    labels = np.array([[1, 1, 2], [1, 0, 2], [3, 3, -1]])
+    assert touching_pairs(labels) == 2, "1 beside 2 and 1 above 3; neither across background nor beside what is ignored"
+    assert touching_pairs(np.stack([labels, labels.T])) == 4, "each image for itself"
+    assert touching_pairs(labels > 0) == 0, "of one cell"
 
 
 def test_connected_cells_are_4_connected_and_keep_what_is_ignored():

@@ -44,6 +44,19 @@ def connected_cells(labels) -> np.ndarray:
     return cells
 
 
+def touching_pairs(labels) -> int:
+    """Count the pairs of 4-neighbours that belong to two cells, with no background between.
+
+    Parameters
+    ----------
+    labels : array_like
+        (..., H, W) int: 0 background, 1..n cells of each image, -1 ignored.
+    """
+    labels = np.asarray(labels)
+    below, right = (labels[..., :-1, :], labels[..., 1:, :]), (labels[..., :-1], labels[..., 1:])
+    return sum(int(np.count_nonzero((a > 0) & (b > 0) & (a != b))) for a, b in (below, right))
+
+
 def instances(probability, *, threshold: float = 0.5, min_size: int = MIN_SIZE, border: int = 0) -> np.ndarray:
     """Return the cells of a probability map: the 4-connected components above a threshold.
 

@@ -70,10 +70,10 @@ def plot_likeness(gaps: Sequence[int], curves: Mapping[str, Sequence[float]]) ->
     gaps : sequence of int
         Distances, in sections.
     curves : mapping
-        Name -> correlation coefficient at each distance.
+        Name -> correlation coefficient at each distance; of the images, and of their annotation.
     """
     figure, axes = plt.subplots(figsize=(WIDTH, 3.0))
-    for (name, values), colour in zip(curves.items(), ("image", "label"), strict=False):
+    for (name, values), colour in zip(curves.items(), ("image", "label"), strict=True):
         axes.plot(gaps, values, "o-", markersize=4, color=COLOURS[colour], label=name)
     axes.axhline(0, color=COLOURS["quiet"], linewidth=1)
     axes.set(xlabel="distance (sections)", ylabel="correlation", xlim=(0, max(gaps) + 0.5))

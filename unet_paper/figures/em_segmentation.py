@@ -86,8 +86,8 @@ def plot_losses(courses: dict[str, dict[str, tuple[list[int], list[float]]]]) ->
     """
     figure, axes = plt.subplots(1, len(courses), figsize=(TEXT_WIDTH, 2.8), sharey=True, squeeze=False)
     for panel, (title, runs) in zip(axes[0], courses.items(), strict=True):
-        for (name, (steps, loss)), colour in zip(runs.items(), ("image", "error"), strict=True):
-            panel.plot(steps, loss, color=COLOURS[colour], linewidth=1, label=name)
+        for name, (steps, loss), colour in coloured(runs):
+            panel.plot(steps, loss, color=colour, linewidth=1, label=name)
         panel.set(xlabel="training step", title=title, yscale="log")
     axes[0, 0].set(ylabel="loss, Eq. 1")
     axes[0, 0].set_yticks([0.2, 0.5, 1, 2], ["0.2", "0.5", "1", "2"])

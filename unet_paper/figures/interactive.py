@@ -40,7 +40,7 @@ def show(script: str, data: Mapping, *, figure: str) -> None:
     Raises
     ------
     ValueError
-        If the data hold more than 150 kB.
+        If the data hold more than 150 kB, or a number that is not finite, which no page could read.
     """
     forms = {"text/html": block(script, data, figure=figure), "text/plain": f"<interactive figure: {script}>"}
     IPython.display.display(forms, raw=True, metadata={"interactive": script})
@@ -48,7 +48,7 @@ def show(script: str, data: Mapping, *, figure: str) -> None:
 
 def block(script: str, data: Mapping, *, figure: str) -> str:
     """Return the HTML of an interactive figure; parameters and errors as in `show`."""
-    text = json.dumps(data, default=_plain, separators=(",", ":")).replace("<", "\\u003c")
+    text = json.dumps(data, default=_plain, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     if len(text) > MOST_BYTES:
         raise ValueError(
             f"{script} would carry {len(text):,} bytes into the page; at most {MOST_BYTES:,}: crop its images"

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.patches import Patch, Rectangle
 
-from unet_paper.figures.style import COLOURS, TEXT_WIDTH, WIDTH, panels, show_image
+from unet_paper.figures.style import COLOURS, TEXT_WIDTH, WIDTH, coloured, panels, show_image
 from unet_paper.metrics.warping import ERRORS, Warp
 
 CELL, MEMBRANE = "#ffffff", "#4a5563"
@@ -107,8 +107,8 @@ def plot_thinning(stages: dict[str, np.ndarray]) -> mpl.figure.Figure:
 def plot_disagreement(series: dict[str, tuple[np.ndarray, np.ndarray]], *, names: tuple[str, str]) -> mpl.figure.Figure:
     """Draw one measure over another; name of the damage -> (values of the first, values of the second), (n,) each."""
     figure, axes = plt.subplots(figsize=(WIDTH, 3.4))
-    for colour, marker, (title, (x, y)) in zip(("image", "error", "result"), "osD", series.items(), strict=False):
-        axes.plot(x, y, marker=marker, color=COLOURS[colour], label=title)
+    for (title, (x, y), colour), marker in zip(coloured(series), "osD^v", strict=False):
+        axes.plot(x, y, marker=marker, color=colour, label=title)
     axes.set(xlabel=names[0], ylabel=names[1], xlim=(0, None), ylim=(0, None))
     axes.legend()
     return figure
