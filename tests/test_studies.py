@@ -211,6 +211,9 @@ def test_a_file_that_holds_no_rows_is_refused_with_what_to_do(tmp_path):
     path.write_text('{"format": "other"}')
     with pytest.raises(ValueError, match=r"has format 'other'.*remove it"):
         read_study("study-base", tmp_path)
+    path.write_text(json.dumps({"format": study_rows.FORMAT}))
+    with pytest.raises(ValueError, match="holds no rows; restore it"):
+        read_study("study-base", tmp_path)
     path.write_text("<<<<<<< main")
     with pytest.raises(ValueError, match="is no JSON"):
         read_study("study-base", tmp_path)

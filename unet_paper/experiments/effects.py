@@ -270,7 +270,8 @@ def mergers_at(rows: Sequence[Mapping], missed: float) -> dict[int, float]:
 def second_block(studies: Mapping[str, Rows]) -> list[Planned]:
     """Return the runs on the sections 24-29: the changes of the `largest` effects, and what they are compared with.
 
-    Empty until every run on the sections 6-11 has its row: before that, nobody knows which effects are the largest.
+    Empty until every run of fold 1 (the sections 6-11, and DIC-HeLa from 02 to 01) has its row: before that, nobody
+    knows which effects are the largest.
     """
     if any(run.fold == PLAIN_BLOCK for rows in studies.values() for run in rows.missing):
         return []

@@ -71,8 +71,9 @@ def read_records(name: str, folder: str | os.PathLike | None = None, *, seed: in
 
 def _read(path: Path) -> dict:
     record = json.loads(path.read_text())
-    if record.get("format") != FORMAT:
-        raise ValueError(f"{path} has format {record.get('format')!r}, not {FORMAT!r}; run the experiment again")
+    found = record.get("format") if isinstance(record, dict) else None
+    if found != FORMAT:
+        raise ValueError(f"{path} has format {found!r}, not {FORMAT!r}; run the experiment again")
     return record
 
 

@@ -81,6 +81,8 @@ def read_rows(path: Path) -> list[dict]:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         found = content.get("format") if isinstance(content, dict) else None
         raise ValueError(f"{path} has format {found!r}, not {FORMAT!r}; remove it and run the study again")
+    if not isinstance(content.get("rows"), list):
+        raise ValueError(f"{path} holds no rows; restore it, or remove it and run the study again")
     return content["rows"]
 
 
