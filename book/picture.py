@@ -6,7 +6,7 @@ from such; the second shows numbers that were recorded on the real data, and no 
 
 from __future__ import annotations
 
-import sys
+import argparse
 from dataclasses import replace
 from pathlib import Path
 
@@ -62,7 +62,10 @@ def draw_scores(ours: dict[str, float]) -> Figure:
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Draw the pictures at the top of README.md anew.")
+    parser.add_argument("which", nargs="?", choices=("all", "scores"), default="all", help="all trains for minutes")
+    options = parser.parse_args()
     use_book_style()
-    if "scores" not in sys.argv[1:]:
+    if options.which == "all":
         draw_result().savefig(STATIC / "result.png", dpi=160)
     draw_scores(recorded()).savefig(STATIC / "scores.png", dpi=160)

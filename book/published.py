@@ -7,6 +7,7 @@ compare all of them with what this writes, and `make notebooks` ends with it.
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import tomllib
@@ -193,6 +194,7 @@ def _person_of_codemeta(person) -> dict[str, str]:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description="Write anew what stands outside of the book and is told by it.").parse_args()
     for name, text in written().items():
         (ROOT / name).write_text(text)
         print(f"written: {name}")

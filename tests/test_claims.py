@@ -167,7 +167,7 @@ def test_only_the_other_sequence_decides_the_overlap_and_blocks_of_time_are_told
     records = {"u373-narrow": [cell_record(0, 0.8), cell_record(1, 0.8), *others], "u373-best": [cell_record(2, 0.95)]}
     found = claims.u373(replace(known, records=records))
     assert (found.verdict, found.runs) == (NOT, 2)
-    assert found.ours == "0.8000 (by direction: 0.8000, 0.8000)"
+    assert found.ours == "0.8000 (all cells; by direction: 0.8000, 0.8000)"
     assert found.reason.endswith("tested on the other half (one half only): 0.9500.")
     found = claims.u373(replace(known, records={"u373-narrow": records["u373-narrow"]}))
     assert found.reason.endswith("tested on the other half: 0.9800.")
@@ -179,7 +179,7 @@ def test_overlap_is_read_in_the_way_that_was_settled_before_the_run(known):
         run["scored"] = ["8 symmetries", "seg_settled"]
         run["scores"]["8 symmetries"] = {"seg": 0.7, "seg_settled": seg, "reference_cells": 100}
     found = claims.u373(replace(known, records={"u373-best": best, "u373-narrow": [cell_record(0, 0.8)]}))
-    assert (found.verdict, found.ours) == (PARTLY, "0.9200 (by direction: 0.9100, 0.9300)")
+    assert (found.verdict, found.ours) == (PARTLY, "0.9200 (all cells; by direction: 0.9100, 0.9300)")
     assert "Averaged over 8 symmetries, the threshold that the training frames settle." in found.reason
     assert "Other networks" not in found.reason, "narrow was run in one direction"
     narrow = [cell_record(0, 0.9), cell_record(1, 0.96)]

@@ -149,6 +149,12 @@ def test_what_states_the_paper_knows_no_file(name):
     assert not {other for other in seen if other.startswith(TOUCH_THE_DISK)}
 
 
+def test_nobody_is_sent_to_an_index_where_this_project_is_not():
+    texts = [*HOUSE.rglob("*.py"), *HOUSE.parent.glob("*.md"), *HOUSE.parent.glob("book/*.md")]
+    assert len(texts) > 100
+    assert [path.name for path in texts if "unet-paper[" in path.read_text()] == []
+
+
 @pytest.mark.parametrize("package", PACKAGES)
 def test_no_module_shares_its_name_with_a_public_name(package):
     folder = HOUSE / package

@@ -10,6 +10,11 @@ LIMIT = 1500  # characters of a message
 _UNSHOWN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # control, invisible and direction marks, halves of pairs, ends of lines
 
 
+def install(extra: str) -> str:
+    """Return the command that brings the packages of an extra: this project lies on no index of packages."""
+    return f'pip install --editable "PATH[{extra}]", PATH being the repository of this book'
+
+
 def plain(text: object, *, limit: int | None = None) -> str:
     r"""Return text on one line in which nothing steers a terminal or a page.
 

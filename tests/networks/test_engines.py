@@ -18,7 +18,7 @@ from unet_paper.networks.engine_network import EngineNetwork
 from unet_paper.networks.engines import calibration_tiles, on_engine, training_images
 from unet_paper.networks.extras import MissingPackageError
 
-OPTIONAL = '370 MB that no chapter needs; .ci/run installs them: pip install "unet-paper[export,engines]"'
+OPTIONAL = '370 MB that no chapter needs; .ci/run installs them: pip install --editable ".[export,engines]"'
 NEEDS = {"torch": (), "onnxruntime": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("openvino", "nncf")}
 
 
@@ -75,7 +75,7 @@ def test_what_no_engine_can_do_is_said_in_one_line(engine, precision, said, net)
 @pytest.mark.parametrize(("engine", "package"), [("onnxruntime", "onnxruntime"), ("openvino", "openvino")])
 def test_a_missing_engine_is_named_with_its_command(engine, package, net, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(MissingPackageError, match=rf'{package}: pip install "unet-paper\[engines\]"'):
+    with pytest.raises(MissingPackageError, match=rf'{package}: pip install --editable "PATH\[engines\]"'):
         on_engine(net, engine)
 
 

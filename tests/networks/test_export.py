@@ -23,7 +23,7 @@ from unet_paper.networks.image_settings import ImageSettings
 from unet_paper.own_images.grey_values import normalised
 
 FORMS = ("onnx", "torch-export", "openvino")
-OPTIONAL = '370 MB that no chapter needs; .ci/run installs them: pip install "unet-paper[export,engines]"'
+OPTIONAL = '370 MB that no chapter needs; .ci/run installs them: pip install --editable ".[export,engines]"'
 NEEDS = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "torch-export": (), "openvino": ("openvino",)}
 NEEDS["bioimageio"] = (*NEEDS["onnx"], "bioimageio.core")
 IMAGES = ImageSettings(scale=0.5, normalise="percentile", black=0.1, white=0.9, pixel_size=0.65, min_size=30)
@@ -185,7 +185,7 @@ def test_what_cannot_be_exported_is_said_in_one_line(tiny, tmp_path):
 
 def test_a_missing_package_is_named_with_its_command(monkeypatch, tiny, tmp_path):
     monkeypatch.setitem(sys.modules, "onnx", None)  # as if it were not installed
-    with pytest.raises(MissingPackageError, match=r'onnx: pip install "unet-paper\[export\]"'):
+    with pytest.raises(MissingPackageError, match=r'onnx: pip install --editable "PATH\[export\]"'):
         export_network(tiny, tmp_path / "tiny.onnx", format="onnx")
     assert not list(tmp_path.iterdir())
     assert needed("json", extra="export", what="a test") is json

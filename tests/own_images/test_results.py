@@ -114,7 +114,7 @@ def test_geojson_is_closed_rings():
 
 
 def test_imagej_reads_the_rois():
-    roifile = pytest.importorskip("roifile", reason="an optional extra: pip install unet-paper[images]")
+    roifile = pytest.importorskip("roifile", reason="an optional extra: pip install --editable .[images]")
     (name, content), _ = as_rois(TRUTH)
     roi = roifile.ImagejRoi.frombytes(content)
     assert (name, roi.roitype) == ("0001.roi", roifile.ROI_TYPE.POLYGON)

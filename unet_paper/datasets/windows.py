@@ -17,6 +17,7 @@ import numpy as np
 from unet_paper.datasets.image_files import FIX, ImageFile, check_selection, grey_of, shown
 from unet_paper.datasets.tiff import TiffImages, open_tiff
 from unet_paper.datasets.zarr_images import is_zarr, open_zarr, window_of
+from unet_paper.messages import install
 
 zarr = lazy_loader.load("zarr", error_on_import=False)
 
@@ -80,7 +81,7 @@ def _array_of(tiff: TiffImages, path: Path, frame: int):
     try:
         array = zarr.open(series.aszarr(level=0), mode="r")
     except ModuleNotFoundError as error:
-        raise ValueError('large compressed TIFFs need the package zarr: pip install "unet-paper[images]"') from error
+        raise ValueError(f"large compressed TIFFs need the package zarr: {install('images')}") from error
     _refuse_large_pieces(array)
     return array, series.axes, at
 

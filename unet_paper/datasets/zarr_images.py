@@ -16,11 +16,13 @@ from pathlib import Path
 import lazy_loader
 import numpy as np
 
+from unet_paper.messages import install
+
 zarr = lazy_loader.load("zarr", error_on_import=False)
 ome_zarr_models = lazy_loader.load("ome_zarr_models", error_on_import=False)
 
 MARKS = ("zarr.json", ".zgroup", ".zarray")  # a folder with one of them is a Zarr
-MISSING = 'Zarr needs the packages zarr and ome-zarr-models: pip install "unet-paper[images]"'
+MISSING = f"Zarr needs the packages zarr and ome-zarr-models: {install('images')}"
 UNITS = {"micrometer": 1.0, "nanometer": 1e-3, "angstrom": 1e-4, "millimeter": 1e3, "centimeter": 1e4, "meter": 1e6}
 
 

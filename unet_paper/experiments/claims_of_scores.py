@@ -147,7 +147,9 @@ def _overlap(evidence: Evidence, task: str) -> Finding:
         f"{_time_blocks(evidence, task)}"
     )
     data = f"both public sequences, each segmented by a network of the other one; {name}"
-    return learned(Finding(verdict, f"{seg:.4f} (by direction: {each})", (RECORDED,), data, len(records), reason))
+    return learned(
+        Finding(verdict, f"{seg:.4f} (all cells; by direction: {each})", (RECORDED,), data, len(records), reason)
+    )
 
 
 def _scored(records: Sequence[dict]) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
+from unet_paper.messages import install
+
 
 class MissingPackageError(ValueError):
     """An optional package that is not installed; the message names the command that installs it."""
@@ -31,4 +33,4 @@ def needed(module: str, *, extra: str, what: str) -> ModuleType:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         package = (error.name or module).split(".")[0]
-        raise MissingPackageError(f'{what} needs the package {package}: pip install "unet-paper[{extra}]"') from error
+        raise MissingPackageError(f"{what} needs the package {package}: {install(extra)}") from error

@@ -178,7 +178,8 @@ def find_network(name_or_path: str | os.PathLike) -> Path:
 def _stated(trained: TrainedNetwork) -> dict:
     if trained.card is None:
         raise ValueError(
-            f"{trained.name} has no card, so the scale of its images is not known; state it yourself (scale=...)"
+            f"{trained.name} has no card, so the scale of its images is not known; state it yourself "
+            "(scale=..., on the command line --scale)"
         )
     return trained.card
 

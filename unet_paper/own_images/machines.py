@@ -13,6 +13,7 @@ import lazy_loader
 import numpy as np
 from torch import Tensor, nn
 
+from unet_paper.messages import install
 from unet_paper.model import UNet
 from unet_paper.own_images.blocks import BlockWork
 from unet_paper.resizing import Part
@@ -34,8 +35,7 @@ def connected(address: str):
     try:
         return distributed.Client(address, timeout=PATIENCE)
     except ModuleNotFoundError as error:
-        fix = 'pip install "unet-paper[machines]"'
-        raise ValueError(f"many machines need the packages dask and distributed: {fix}") from error
+        raise ValueError(f"many machines need the packages dask and distributed: {install('machines')}") from error
     except (OSError, ValueError) as error:
         raise ValueError(
             f"no dask scheduler answers at {address}; start one with `dask scheduler`, and `dask worker {address}` on "

@@ -12,6 +12,8 @@ import numpy as np
 from scipy import ndimage
 from skimage.measure import find_contours
 
+from unet_paper.messages import install
+
 roifile = lazy_loader.load("roifile", error_on_import=False)
 
 COLOURS = np.array(  # of Okabe and Ito: people with any colour vision can tell them apart
@@ -112,7 +114,7 @@ def rois_of(found: Iterable[Outline]) -> list[tuple[str, bytes]]:
     try:
         make = roifile.ImagejRoi.frompoints
     except ModuleNotFoundError as error:
-        raise ValueError('ROIs need the package roifile: pip install "unet-paper[images]"') from error
+        raise ValueError(f"ROIs need the package roifile: {install('images')}") from error
     rois = []
     for cell, points in found:
         roi = make(points.astype(np.float32), name=f"{cell:04d}")

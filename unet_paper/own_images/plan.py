@@ -190,7 +190,7 @@ def in_words(plan: Plan, examples: Sequence[Example], annotation: Annotation) ->
         "cells": f"{images.diameter:g} px across (median); smaller than {images.min_size} px in area is no cell",
         "scale": f"{images.scale:g}: the network sees cells of {images.diameter * images.scale:.0f} px",
         "pixel size": "unknown, or not square" if images.pixel_size is None else f"{images.pixel_size:.3g} µm",
-        "held out": f"{len(plan.held_out)} of {len(plan.held_out) + len(plan.learn)}: {', '.join(plan.held_out[:6])}",
+        "held out": _held_out(plan),
         "network": f"{plan.base_channels} channels in the first level (the paper: 64), "
         + ("fresh weights" if plan.start is None else f"starting from {plan.start}"),
         "training": f"{config.steps} steps on tiles of {config.tile} px, {config.precision}",
@@ -258,6 +258,12 @@ def _windows(image: np.ndarray, labels: np.ndarray, side: Sequence[int]) -> list
             beyond = (rows >= labels.shape[0])[:, None] | (columns >= labels.shape[1])[None]
             found.append((mirror_crop(image, *place), np.where(beyond, IGNORE, mirror_crop(labels, *place))))
     return found
+
+
+def _held_out(plan: Plan) -> str:
+    if set(plan.held_out) & set(plan.learn):  # of the only image with cells
+        return f"half of {plan.held_out[0]}"
+    return f"{len(plan.held_out)} of {len(plan.held_out) + len(plan.learn)}: {', '.join(plan.held_out[:6])}"
 
 
 def _starts(n: int, window: int) -> list[int]:
