@@ -244,7 +244,7 @@ def test_segment_goes_on_and_refuses_other_settings(sequence, network, capsys):
     assert tifffile.imread(out / "t001_mask.tif").max() == 2
     assert (out / "t000_mask.tif").stat().st_mtime_ns == before
     assert main([*arguments, "--threshold", "0.6"]) == 2
-    assert "is from a run with another method; name another folder, or say --force" in capsys.readouterr().err
+    assert "is from a run with another threshold; name another folder, or say --force" in capsys.readouterr().err
     assert main([*arguments, "--threshold", "0.6", "--force"]) == 0
 
 

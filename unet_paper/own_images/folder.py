@@ -85,7 +85,7 @@ class ResultFolder:
             first = sorted(path.name for path in self.path.iterdir())[0]
             raise FileExistsError(f"{self.path} holds {first}, which is no result of this command; name another folder")
         if earlier is not None and earlier != how and not force:
-            differ = ", ".join(sorted(k for k in {**earlier, **how} if earlier.get(k) != how.get(k)))
+            differ = ", ".join(_changed(earlier, how))
             fix = "name another folder" if force is None else "name another folder, or say --force"
             raise FileExistsError(f"{self.path} is from a run with another {differ}; {fix}")
         return earlier == how
@@ -265,3 +265,15 @@ def _multiscales(name: str, count: int, pixel_size: tuple[float, float] | None) 
         for n in range(count)
     ]
     return {"version": "0.5", "multiscales": [{"name": name, "axes": axes, "datasets": levels}], "image-label": {}}
+
+
+def _changed(earlier: dict, how: dict) -> list[str]:
+    """Name the settings in which two runs differ; of the method and the outputs, the settings in them."""
+    names = []
+    for name in sorted({**earlier, **how}):
+        before, now = earlier.get(name), how.get(name)
+        if name in ("method", "outputs") and isinstance(before, dict) and isinstance(now, dict):
+            names += [inner.replace("_", " ") for inner in _changed(before, now)]
+        elif before != now:
+            names.append(name)
+    return names
