@@ -81,9 +81,8 @@ def three_tasks(evidence: Evidence) -> Finding:
     if absent:
         return Finding(OPEN, missing=tuple(f"a run of {task}" for task in absent), reason="A task has no run.")
     common = set.intersection(*({_recipe(run) for run in found} for found in runs.values()))
-    if (
-        common
-    ):  # several are no one set of settings: that with the most runs of the task that has fewest, whatever it says
+    if common:
+        # Several are no one set of settings: the one with most runs, of the task where it has fewest, whatever it says
         counts = {one: min(sum(_recipe(run) == one for run in found) for found in runs.values()) for one in common}
         chosen = max(sorted(counts, key=str), key=counts.get)
         return _one_recipe({task: [run for run in found if _recipe(run) == chosen] for task, found in runs.items()})
