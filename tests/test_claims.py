@@ -168,9 +168,11 @@ def test_only_the_other_sequence_decides_the_overlap_and_blocks_of_time_are_told
     found = claims.u373(replace(known, records=records))
     assert (found.verdict, found.runs) == (NOT, 2)
     assert found.ours == "0.8000 (all cells; by direction: 0.8000, 0.8000)"
-    assert found.reason.endswith("tested on the other half (one half only): 0.9500.")
-    found = claims.u373(replace(known, records={"u373-narrow": records["u373-narrow"]}))
-    assert found.reason.endswith("tested on the other half: 0.9800.")
+    assert found.reason.endswith("tested on the other half: 0.9800, u373-narrow."), "one half of u373-best is less"
+    found = claims.u373(replace(known, records={"u373-narrow": [*records["u373-narrow"][:2], cell_record(2, 0.9)]}))
+    assert found.reason.endswith("tested on the other half (one half only): 0.9000, u373-narrow.")
+    both = {**records, "u373-best": [cell_record(2, 0.95), cell_record(3, 0.95)]}
+    assert claims.u373(replace(known, records=both)).reason.endswith("0.9500, u373-best."), "of equals the first"
 
 
 def test_overlap_is_read_in_the_way_that_was_settled_before_the_run(known):

@@ -168,14 +168,14 @@ def _other_networks(evidence: Evidence, task: str, chosen: str) -> str:
 
 
 def _time_blocks(evidence: Evidence, task: str) -> str:
-    """Say what networks reach that learned from both sequences, if they are recorded; the first of the experiments."""
-    recorded = (in_folds(evidence.runs(f"{task}-{kind}"), TIME_BLOCKS) for kind in CELL_RUNS)
-    runs = next(filter(None, recorded), [])
+    """Say what networks reach that learned from both sequences: those of most halves, of equals the first."""
+    recorded = {f"{task}-{kind}": in_folds(evidence.runs(f"{task}-{kind}"), TIME_BLOCKS) for kind in CELL_RUNS}
+    name, runs = max(recorded.items(), key=lambda item: len({run["fold"] for run in item[1]}))
     if not runs:
         return ""
     part = "" if len({run["fold"] for run in runs}) > 1 else " (one half only)"
     seg = cell_overlap(runs)
-    return f" Learning from half of the frames of both and tested on the other half{part}: {seg:.4f}."
+    return f" Learning from half of the frames of both and tested on the other half{part}: {seg:.4f}, {name}."
 
 
 def _rotated(records: Sequence[dict], measure: str) -> np.ndarray:
