@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 
-from unet_paper.experiments import RIVALS, results_folder, rival_rows, rival_verdicts, rivals
+from unet_paper.experiments import RIVALS, patient_rows, results_folder, rival_rows, rival_verdicts, rivals
 from unet_paper.experiments.rivals import EQUAL_SIZE, RATE, SEEDS, seeds_of
 
 pytestmark = pytest.mark.book
@@ -128,8 +128,46 @@ def test_what_longer_runs_show_of_windows_and_u_nets(glued):
     assert glued["long_fcn8s_rand_error"] > glued["long_unet16_rand_error"]
     assert glued["long_hypercolumns_warping_error"] < glued["long_unet12_warping_error"]
     assert glued["long_hypercolumns_rand_error"] > glued["long_unet12_rand_error"]
+    assert 0 < glued["long_unet5_far"] - glued["long_n4_far"] < glued["unet5_far_range"]
     assert glued["long_n4_far"] < glued["long_unet5_far"], "where context decides"
     assert glued["long_n4_near"] > glued["long_unet5_near"], "where place does"
+
+
+def test_what_the_sections_leave_open_of_longer_runs():
+    patient, measures = patient_rows.read_patient(), ("warping_error", "rand_error", "v_rand")
+    assert (patient.missing, len(patient.usable)) == ({}, 14)
+    apart = rival_rows.against_equals(patient, measures)
+    signs = {
+        name: [sign(apart[RIVALS[f"rival-{name}"].title, "fold 1"][measure]) for measure in measures]
+        for name in ("n4", "n3", "fcn-8s", "hypercolumns", "padded")
+    }
+    assert signs["n4"] == ["+", "+", "0"]
+    assert signs["n3"][:2] == ["+", "0"]
+    assert signs["fcn-8s"][:2] == ["-", "+"]
+    assert signs["hypercolumns"][:2] == ["0", "+"]
+    assert signs["padded"] == ["0", "0", "0"]
+    assert patient.blind == [("rival-fcn-32s", 1, 0)]
+
+
+def test_who_is_better_after_more_time_than_after_equal_time(glued):
+    longer, equal = patient_rows.read_patient().first(), rival_rows.read_rivals().first()
+    errors = ("warping_error", "rand_error")
+    smaller = {
+        name: [record["scores"]["none"][m] < equal[name]["scores"]["none"][m] for m in errors]
+        for name, record in longer.items()
+    }
+    both = {name for name, each in smaller.items() if all(each)}
+    assert both == {"rival-n4", "rival-committee", "rival-padded"}
+    assert not any(any(smaller[name]) for name in smaller if RIVALS[name].kind == "unet")
+    rand = {name: record["scores"]["none"]["rand_error"] for name, record in longer.items()}
+    windows = [name for name in rand if RIVALS[name].kind == "windows"]
+    assert min(windows, key=rand.get) == "rival-committee"
+    for measure in errors:
+        assert glued[f"long_unet5_{measure}"] < glued[f"long_committee_{measure}"]
+    assert 0.45 < RIVALS["rival-unet-5"].parameters / RIVALS["rival-committee"].parameters < 0.55, "half the size"
+    assert patient_rows.course_of(longer["rival-committee"])["ended by"] == "the cap and the cap"
+    minutes = {name: sum(course["trained_seconds"] for course in record["courses"]) for name, record in longer.items()}
+    assert min(minutes, key=minutes.get) == "rival-fcn-32s", "ended soonest"
 
 
 @pytest.mark.parametrize("measure", ["rand_error", "warping_error"])
