@@ -171,6 +171,10 @@ def segment_files(
         raise ValueError(
             f"engine {engine!r} runs on this machine alone; leave out the engine or the cluster (--scheduler)"
         )
+    if client is not None and not any(cut):
+        say(
+            "no image is so large that it is cut into blocks, so this machine computes alone; --block cuts smaller ones"
+        )
     net, method = with_engine(net, known, method, engine=engine, calibration=calibration, channel=channel, say=say)
     with folder.held():
         continues = folder.check(how, force=force)

@@ -30,17 +30,23 @@ def connected(address: str):
     Raises
     ------
     ValueError
-        If the packages for it are missing, or nobody answers there.
+        If the packages for it are missing, no scheduler answers there, or no machine has joined it.
     """
     try:
-        return distributed.Client(address, timeout=PATIENCE)
+        client = distributed.Client(address, timeout=PATIENCE)
     except ModuleNotFoundError as error:
         raise ValueError(f"many machines need the packages dask and distributed: {install('machines')}") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, MemoryError) as error:  # the latter: a web server's answer is read as a length
         raise ValueError(
             f"no dask scheduler answers at {address}; start one with `dask scheduler`, and `dask worker {address}` on "
             "each machine"
         ) from error
+    try:
+        client.wait_for_workers(1, timeout=PATIENCE)
+    except OSError as error:  # a TimeoutError
+        client.close()
+        raise ValueError(f"no machine has joined the scheduler at {address}; start `dask worker {address}`") from error
+    return client
 
 
 def maps_of(
