@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from contextlib import nullcontext
 from dataclasses import fields
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from unet_paper.messages import plain
 
 FRAMES_HELP = "folder of numbered TIFF or PNG images (t000.tif, t001.tif, ...), or one TIFF stack or OME-Zarr"
 IMAGES_HELP = "folder, file or pattern of images: TIFF of any kind, OME-Zarr, PNG, JPEG; any names, sizes may differ"
-NETWORK_HELP = "trained network: em, u373, dic-hela, or a .safetensors file that this program wrote"
+NETWORK_HELP = "trained network: em, u373, dic-hela, a .safetensors file that this program wrote, or a .caffemodel"
 
 
 def add_parser(subparsers) -> None:
@@ -122,20 +123,22 @@ def run(options: Namespace) -> int:
     outputs = {
         field.name: getattr(options, field.name) for field in fields(up.own_images.Outputs) if field.name in options
     }
-    written = up.own_images.segment_files(
-        options.images,
-        options.output,
-        options.network,
-        method=method_of(options),
-        outputs=up.own_images.Outputs(**outputs),
-        channel=options.channel,
-        frame=options.frame,
-        force=options.force,
-        block=options.block,
-        client=None if options.scheduler is None else up.own_images.machines.connected(options.scheduler),
-        engine=options.engine,
-        calibration=options.calibration,
-    )
+    machines = nullcontext() if options.scheduler is None else up.own_images.machines.connected(options.scheduler)
+    with machines as client:
+        written = up.own_images.segment_files(
+            options.images,
+            options.output,
+            options.network,
+            method=method_of(options),
+            outputs=up.own_images.Outputs(**outputs),
+            channel=options.channel,
+            frame=options.frame,
+            force=options.force,
+            block=options.block,
+            client=client,
+            engine=options.engine,
+            calibration=options.calibration,
+        )
     counts = f"{written.images} images, {written.cells} cells, {time.monotonic() - start:.1f} s"
     print(plain(f"{counts}: {written.folder}"))
     advise(written.cells, options)
