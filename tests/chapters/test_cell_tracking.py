@@ -8,6 +8,7 @@ from harness import BOOK
 
 import unet_paper as up
 from unet_paper.experiments import read_records
+from unet_paper.experiments.summary import cell_overlap
 
 pytestmark = pytest.mark.book
 
@@ -137,6 +138,15 @@ def test_the_wide_networks_had_more_minutes_and_fewer_steps(run_chapter):
     glued = run_chapter("cell_tracking")
     assert glued["best_times"] > 3
     assert glued["best_steps"] < glued["narrow_steps"]
+
+
+def test_wide_networks_are_ahead_of_small_ones_in_one_half_of_the_time_alone(run_chapter):
+    glued = run_chapter("cell_tracking")
+    small, wide = ({run["fold"]: run for run in read_records(name)} for name in ("u373-small", "u373-best"))
+    ahead = {fold: cell_overlap([wide[fold]]) > cell_overlap([small[fold]]) for fold in range(4)}
+    assert ahead == {0: False, 1: False, 2: True, 3: False}
+    assert glued["u373_blocks"] < glued["u373_wide_blocks"] < glued["u373_blocks"] + 0.005 < 0.9203
+    assert glued["u373_wide_blocks_once"] < glued["u373_wide_blocks"]
 
 
 def test_blocks_of_time_are_told_as_the_paper_reads_a_map_too(run_chapter):
