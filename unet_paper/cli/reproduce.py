@@ -148,6 +148,7 @@ def stopped(options: Namespace) -> str:
 
 def publish_all(experiments: Sequence[str], studies: Sequence[str], rivals: Sequence[str], options: Namespace) -> int:
     """Copy the records of finished runs and the rows of studies into the book's data and print what was written."""
+    up.experiments.publish.place_of_records()  # before anything is looked for
     only = {"folds": options.fold, "seeds": options.seed}
     kept = only | {"say": lambda line: print(f"left out: {plain(line, limit=LIMIT)}")}
     written = [up.experiments.study_runs.publish_rows(name, options.output, **kept) for name in studies]

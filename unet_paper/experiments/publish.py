@@ -12,6 +12,19 @@ from unet_paper.experiments.record import record_path, results_folder
 from unet_paper.networks.library import write_card
 
 
+def place_of_records() -> Path:
+    """Return `data/results` of the repository.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the package is installed without it.
+    """
+    if repository() is None:
+        raise FileNotFoundError("records are published into a clone of the repository; run the command in one")
+    return results_folder()
+
+
 def publish(experiment: Experiment, fold: int, *, seed: int = 0, runs: Path, results: Path | None = None) -> list[Path]:
     """Copy what `run_fold` left in `runs` to where the chapters read it; the network of the first fold with its card.
 
@@ -38,9 +51,7 @@ def publish(experiment: Experiment, fold: int, *, seed: int = 0, runs: Path, res
     FileNotFoundError
         If the fold was not run, or the package is installed without the repository that holds `data/results`.
     """
-    if results is None and repository() is None:
-        raise FileNotFoundError("records are published into a clone of the repository; run the command in one")
-    results = results_folder() if results is None else results
+    results = place_of_records() if results is None else results
     source = record_path(runs, experiment.name, fold, seed)
     if not source.is_file():
         raise FileNotFoundError(f"{source} does not exist; run the fold before you publish it")
