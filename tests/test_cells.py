@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as arrays
 from skimage.measure import label as skimage_label
 
 from unet_paper.arrays import IGNORE
-from unet_paper.cells import connected_cells, instances, touching_pairs, watershed_instances
+from unet_paper.cells import connected_cells, instances, touching_pixels, watershed_instances
 
 MAPS = arrays.arrays(np.float32, (12, 15), elements=st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0]))
 
@@ -126,9 +126,9 @@ def test_the_depth_of_a_waist_is_positive():
 
 def test_pairs_of_pixels_that_touch_by_hand():
     labels = np.array([[1, 1, 2], [1, 0, 2], [3, 3, -1]])
-    assert touching_pairs(labels) == 2, "1 beside 2 and 1 above 3; neither across background nor beside what is ignored"
-    assert touching_pairs(np.stack([labels, labels.T])) == 4, "each image for itself"
-    assert touching_pairs(labels > 0) == 0, "of one cell"
+    assert touching_pixels(labels) == 2, "1 beside 2 and above 3; not across background nor beside what is ignored"
+    assert touching_pixels(np.stack([labels, labels.T])) == 4, "each image for itself"
+    assert touching_pixels(labels > 0) == 0, "of one cell"
 
 
 def test_connected_cells_are_4_connected_and_keep_what_is_ignored():

@@ -44,7 +44,7 @@ def connected_cells(labels) -> np.ndarray:
     return cells
 
 
-def touching_pairs(labels) -> int:
+def touching_pixels(labels) -> int:
     """Count the pairs of 4-neighbours that belong to two cells, with no background between.
 
     Parameters
