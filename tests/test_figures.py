@@ -24,13 +24,15 @@ from unet_paper.figures.cell_tracking import (
     plot_targets,
     plot_tracked,
 )
-from unet_paper.figures.comparisons import plot_distance
+from unet_paper.figures.comparisons import plot_distance, plot_gains
+from unet_paper.figures.data import plot_neighbours
 from unet_paper.figures.em_segmentation import plot_largest_mergers, plot_thickness
 from unet_paper.figures.gpu_training import plot_stages, plot_wall_time
-from unet_paper.figures.introduction import ANCESTORS, plot_ancestors, plot_operations
-from unet_paper.figures.overlap_tile import plot_phases, plot_tiling
+from unet_paper.figures.introduction import ANCESTORS, plot_ancestors, plot_operations, plot_windows
+from unet_paper.figures.metrics import plot_curves, plot_thinning
+from unet_paper.figures.overlap_tile import plot_corner, plot_phases, plot_tiling
 from unet_paper.figures.style import COLOURS, coloured
-from unet_paper.figures.training import plot_running_averages, plot_signals
+from unet_paper.figures.training import plot_rates, plot_running_averages, plot_signals
 
 FIGURE_1 = [  # channels × side², as the paper's figure has them, in the order of the forward pass
     "1 × 572²", "64 × 570²", "64 × 568²", "64 × 284²", "128 × 282²", "128 × 280²", "128 × 140²", "256 × 138²",
@@ -262,3 +264,18 @@ def test_running_averages_are_drawn_over_their_gradients():
         np.array([1.0, 3.0]), np.array([2.0, 2.0]), {"momentum 0.5": np.array([0.5, 1.75])}
     ).axes[0]
     assert [line.get_ydata().tolist() for line in axes.lines] == [[1.0, 3.0], [2.0, 2.0], [0.5, 1.75]]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_as_many_panels_show_as_there_are_things_to_draw(count):
+    square, names = np.eye(9), [f"number {k}" for k in range(count)]
+    figures = [
+        plot_curves(np.linspace(0, 1, 11), {name: np.linspace(1, 0, 11) for name in names}),
+        plot_thinning(dict.fromkeys(names, square.astype(int))),
+        plot_windows([square] * count),
+        plot_neighbours([square] * count, names),
+        plot_rates(dict.fromkeys(names, np.ones(5))),
+        plot_corner(dict.fromkeys(names, square), 2),
+        plot_gains({name: {"one": (np.arange(3), np.ones(3))} for name in names}),
+    ]
+    assert [sum(panel.get_visible() for panel in figure.axes) for figure in figures] == [count] * len(figures)

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unet_paper.messages import LIMIT, as_ranges, gaps, plain, reason, runs
+from unet_paper.messages import LIMIT, as_ranges, left_out, plain, reason, runs
 from unet_paper.model import UNet
 from unet_paper.networks.card import card_text
 
@@ -96,7 +96,7 @@ def test_a_card_of_other_types_is_refused(wrong):
 def test_gaps_and_runs_are_the_numbers_that_sets_would_find(numbers, first, length):
     last = first + length
     inside = sorted(number for number in numbers if first <= number <= last)
-    missing = [number for low, high in gaps(inside, first=first, last=last) for number in range(low, high + 1)]
+    missing = [number for low, high in left_out(inside, first=first, last=last) for number in range(low, high + 1)]
     assert missing == [number for number in range(first, last + 1) if number not in numbers]
     assert [number for low, high in runs(inside) for number in range(low, high + 1)] == inside
 

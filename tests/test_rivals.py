@@ -15,7 +15,7 @@ from unet_paper.experiments import RIVALS, patient_rows, results_folder, rival_r
 from unet_paper.experiments.record import processor_of, run_name
 from unet_paper.experiments.rival_jobs import RivalJob, finished, misfit, planned, rival_jobs
 from unet_paper.experiments.rival_runs import error_by_distance, run_rival
-from unet_paper.experiments.rivals import EQUAL_SIZE, LEAPT, RATED, SEEDS, seeds_of, tile_for
+from unet_paper.experiments.rivals import EQUAL_SIZE, FOLD_SEEDS, LEAPT, RATED, seeds_of, tile_for
 from unet_paper.experiments.runner import Place, estimated_seconds
 from unet_paper.experiments.study_runs import unpacked
 from unet_paper.files import write_json
@@ -241,8 +241,8 @@ def test_rows_that_do_not_fit_are_named_with_the_reason(small):
     assert (
         rival_rows.read_rivals(small.folder).missing["rival-unet-5", 1, 2] == "trained for 0.05 s, the others for 0.1 s"
     )
-    assert "fold 1, seed 1, of another recipe (learning_rate): unet-5" in rows.gaps
-    assert sum(line.count(",") - 1 for line in rows.gaps) >= len(rows.missing)
+    assert "fold 1, seed 1, of another recipe (learning_rate): unet-5" in rows.lacking
+    assert sum(line.count(",") - 1 for line in rows.lacking) >= len(rows.missing)
 
 
 def test_equal_time_counts_on_one_kind_of_processor_alone(small):
@@ -287,7 +287,7 @@ def complete(ours: float, theirs: float) -> rival_rows.RivalRows:
 
     names = {*EQUAL_SIZE, *EQUAL_SIZE.values()}
     errors = {name: ours if RIVALS[name].kind == "unet" else theirs for name in names}
-    usable = {(n, fold, seed): record(errors[n]) for n in names for fold in SEEDS for seed in seeds_of(n, fold)}
+    usable = {(n, fold, seed): record(errors[n]) for n in names for fold in FOLD_SEEDS for seed in seeds_of(n, fold)}
     return rival_rows.RivalRows(usable, {}, 1200.0)
 
 

@@ -154,18 +154,18 @@ def test_what_decides_nothing_leaves_the_fingerprint_and_everything_else_changes
 # Rows
 
 
-def test_what_is_missing_is_named(tmp_path):
+def test_lacking_is_named(tmp_path):
     add_rows(rows_path("study-shape", tmp_path), [row("no skips", seed=seed) for seed in (0, 2)])
     found = read_study("study-shape", tmp_path)
     assert [made["seed"] for made in found.of("no skips")] == [0, 2]
     assert Planned("study-shape", "no skips", 1, 1) in found.missing
-    assert "no skips (fold 1: seeds 1); no skips, dropout 0 (fold 1: seeds 0 1 2)" in found.gaps
-    assert found.gaps.startswith("study-shape lacks 13 runs: ")
+    assert "no skips (fold 1: seeds 1); no skips, dropout 0 (fold 1: seeds 0 1 2)" in found.lacking
+    assert found.lacking.startswith("study-shape lacks 13 runs: ")
 
 
 def test_a_complete_study_has_no_gaps(tmp_path):
     add_rows(rows_path("study-base", tmp_path), [row("base", seed=seed) for seed in range(3)])
-    assert read_study("study-base", tmp_path).gaps == ""
+    assert read_study("study-base", tmp_path).lacking == ""
 
 
 @pytest.mark.parametrize(
@@ -181,12 +181,14 @@ def test_a_row_of_another_base_version_or_plan_is_refused_and_its_run_is_missing
     found = read_study("study-base", tmp_path)
     assert found.usable == []
     assert len(found.missing) == 3
-    assert f"study-base: base, fold 1, seed 1 {why}" in found.gaps
+    assert f"study-base: base, fold 1, seed 1 {why}" in found.lacking
 
 
 def test_a_row_of_an_unknown_change_is_refused(tmp_path):
     add_rows(rows_path("study-base", tmp_path), [{**row("base"), "change": "magic"}])
-    assert "magic, fold 1, seed 0 is of a change that the plan does not know" in read_study("study-base", tmp_path).gaps
+    assert (
+        "magic, fold 1, seed 0 is of a change that the plan does not know" in read_study("study-base", tmp_path).lacking
+    )
 
 
 def test_another_base_refuses_every_row_of_the_old_one(tmp_path, monkeypatch):
@@ -301,7 +303,7 @@ def tiny(monkeypatch, tmp_path):
     for name, change in changes.items():
         monkeypatch.setitem(CHANGES, name, change)
     monkeypatch.setattr(recipe, "load_fold", fold_of_noise)
-    monkeypatch.setattr(study_runs, "AVERAGES", {"2 rotations": {"rotations": 2}, SYMMETRIES: {"rotations": 1}})
+    monkeypatch.setattr(study_runs, "STUDY_AVERAGES", {"2 rotations": {"rotations": 2}, SYMMETRIES: {"rotations": 1}})
     return Place(tmp_path)
 
 

@@ -69,6 +69,16 @@ def test_every_annotated_cell_counts_once_with_its_overlap():
     assert summary.overlap_of_each_cell(runs, average="8 symmetries").tolist() == [0.5, 0.0, 1.0, 0.25]
 
 
+def test_cells_of_both_sequences_part_where_time_goes_back():
+    run = {"fold": 2, "tested_on": {"frames": [5, 8, 2, 9]}}
+    run["scores"] = {"8 symmetries": {"jaccard": [[0.5], [0.75, 1.0], [0.25], []]}}
+    assert summary.overlap_in_sequence(run, 1, average="8 symmetries").tolist() == [0.5, 0.75, 1.0]
+    assert summary.overlap_in_sequence(run, 2, average="8 symmetries").tolist() == [0.25]
+    run["tested_on"]["frames"] = [2, 5, 8, 9]
+    with pytest.raises(ValueError, match="two sequences"):
+        summary.overlap_in_sequence(run, 1, average="8 symmetries")
+
+
 def test_a_threshold_is_settled_on_the_curve_of_the_training_frames_and_read_on_that_of_the_others():
     curves = {"threshold": list(CELL_THRESHOLDS), "seg": [0.1] * 13, "seg_learned": [0.2] * 13}
     run = {"scores": {"8 symmetries": {"curves": curves}}}

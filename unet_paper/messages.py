@@ -58,7 +58,7 @@ def short(text: str, *, limit: int = 80) -> str:
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
 
 
-def gaps(numbers: Iterable[int], *, first: int, last: int) -> list[tuple[int, int]]:
+def left_out(numbers: Iterable[int], *, first: int, last: int) -> list[tuple[int, int]]:
     """Return the intervals of `first` to `last` that ascending `numbers` within them leave out, both ends included.
 
     What is listed are ends, never the numbers between them: a forged table may speak of two thousand million frames.
@@ -72,7 +72,7 @@ def runs(numbers: Iterable[int]) -> list[tuple[int, int]]:
     numbers = [int(number) for number in numbers]
     if not numbers:
         return []
-    between = gaps(numbers, first=numbers[0], last=numbers[-1])
+    between = left_out(numbers, first=numbers[0], last=numbers[-1])
     starts, ends = [after + 1 for _, after in between], [before - 1 for before, _ in between]
     return list(zip([numbers[0], *starts], [*ends, numbers[-1]], strict=True))
 

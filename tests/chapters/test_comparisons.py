@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from unet_paper.experiments import RIVALS, patient_rows, results_folder, rival_rows, rival_verdicts, rivals
-from unet_paper.experiments.rivals import EQUAL_SIZE, RATE, SEEDS, seeds_of
+from unet_paper.experiments.rivals import EQUAL_SIZE, FOLD_SEEDS, RATE, seeds_of
 
 pytestmark = pytest.mark.book
 
@@ -35,7 +35,7 @@ def test_a_small_window_trains_live(glued):
 
 
 def test_every_planned_run_is_recorded_or_missing(glued):
-    assert glued["planned"] == sum(len(seeds_of(name, fold)) for name in RIVALS for fold in SEEDS)
+    assert glued["planned"] == sum(len(seeds_of(name, fold)) for name in RIVALS for fold in FOLD_SEEDS)
     rows = rival_rows.read_rivals()
     assert glued["recorded"] == len(rows.usable)
     assert glued["budget_seconds"] == (rows.seconds or 0)
@@ -101,7 +101,7 @@ def test_what_the_prose_says_of_single_rivals_is_in_the_records(glued):
         errors = {name: rival_rows.mean_of(rows.of(f"rival-{name}", 1), measure) for name in ("w31", "n3", "n4")}
         assert min(errors, key=errors.get) == best, "of the windows"
         assert glued[f"{best}_{measure}"] == errors[best] > glued[ours], "behind the U-Net as large as N4"
-    for fold in SEEDS:
+    for fold in FOLD_SEEDS:
         assert glued[f"n4_ours_{fold}"] < glued[f"n4_theirs_{fold}"]
         assert glued[f"n4_warped_ours_{fold}"] < glued[f"n4_warped_theirs_{fold}"]
         for rival in ("fcn", "hyper"):
@@ -173,7 +173,7 @@ def test_who_is_better_after_more_time_than_after_equal_time(glued):
 @pytest.mark.parametrize("measure", ["rand_error", "warping_error"])
 def test_every_run_of_the_u_net_is_ahead_of_every_run_of_n4_but_for_the_rand_error_on_24_to_29(glued, measure):
     rows = rival_rows.read_rivals()
-    for fold in SEEDS:
+    for fold in FOLD_SEEDS:
         ours, theirs = (
             [run["scores"]["none"][measure] for run in rows.of(name, fold)] for name in ("rival-unet-5", "rival-n4")
         )
@@ -188,7 +188,7 @@ def test_every_run_of_the_u_net_is_ahead_of_every_run_of_n4_but_for_the_rand_err
 @pytest.mark.parametrize("rival", ["rival-fcn-8s", "rival-hypercolumns"])
 def test_every_run_of_a_padded_rival_has_a_smaller_warping_error_than_every_run_of_its_u_net(rival):
     rows = rival_rows.read_rivals()
-    for fold in SEEDS:
+    for fold in FOLD_SEEDS:
         ours, theirs = (
             [run["scores"]["none"]["warping_error"] for run in rows.of(name, fold)]
             for name in (EQUAL_SIZE[rival], rival)
@@ -218,7 +218,7 @@ def test_the_cascade_is_behind_everywhere_and_the_padded_network_here_and_there(
             sign(apart[RIVALS[name].title, f"fold {fold}"][m]) for m in ("warping_error", "rand_error", "v_rand")
         ]
         for name in ("rival-cascade", "rival-padded")
-        for fold in SEEDS
+        for fold in FOLD_SEEDS
     }
     assert signs["rival-cascade", 1] == signs["rival-cascade", 4] == ["+", "+", "-"], "no interval holds 0"
     assert (signs["rival-padded", 1], signs["rival-padded", 4]) == (["0", "0", "0"], ["-", "+", "-"])
@@ -259,7 +259,7 @@ def test_the_coarsest_head_is_blind_with_one_seed_and_nobody_else_is(glued):
     first = rows.first(1)
     errors = {name: record["scores"]["none"]["warping_error"] for name, record in first.items()}
     assert min(errors, key=errors.get) == "rival-fcn-32s", "why the order leaves it out"
-    for fold in SEEDS:
+    for fold in FOLD_SEEDS:
         told = [run["experiment"] for run in rows.seeing(fold)]
         assert told == [name for name in RIVALS if name != "rival-fcn-32s"]
 
@@ -268,12 +268,12 @@ def test_intervals_of_differences_hold_0_where_the_prose_says_so(glued):
     def holds_0(told: str) -> bool:
         return sign(told) == "0"
 
-    assert not any(holds_0(glued[f"n4_rand_error_{fold}"]) for fold in SEEDS)
+    assert not any(holds_0(glued[f"n4_rand_error_{fold}"]) for fold in FOLD_SEEDS)
     assert not holds_0(glued["n3_rand_error_4"])
     assert not any(holds_0(glued[f"{rival}_v_rand_4"]) for rival in ("fcn", "hyper"))
     assert all(holds_0(glued[f"{rival}_v_rand_1"]) for rival in ("fcn", "hyper"))
     assert all(float(glued[f"{rival}_v_rand_4"].split()[0]) > 0 for rival in ("fcn", "hyper")), "ahead"
-    runs = [(rival, fold) for rival in ("fcn", "hyper") for fold in SEEDS]
+    runs = [(rival, fold) for rival in ("fcn", "hyper") for fold in FOLD_SEEDS]
     assert [run for run in runs if not holds_0(glued["{}_rand_error_{}".format(*run)])] == [("fcn", 1)]
     assert not any(holds_0(glued["{}_warping_error_{}".format(*run)]) for run in runs)
 

@@ -253,7 +253,7 @@ def test_two_workers_of_which_one_dies(tmp_path, image_and_threshold):
 
 
 def test_a_scheduler_that_does_not_answer(tmp_path, image_and_threshold, capsys, monkeypatch):
-    monkeypatch.setattr(machines, "PATIENCE", 1)
+    monkeypatch.setattr(machines, "SCHEDULER_WAIT", 1)
     arguments = ["segment", str(image_and_threshold[0]), str(tmp_path / "out"), "--network", "u373"]
     assert main([*arguments, "--scheduler", "tcp://127.0.0.1:1"]) == 2
     assert "no dask scheduler answers at tcp://127.0.0.1:1" in capsys.readouterr().err
@@ -262,13 +262,13 @@ def test_a_scheduler_that_does_not_answer(tmp_path, image_and_threshold, capsys,
 def test_a_scheduler_that_no_machine_has_joined_and_one_that_is_not_needed(
     tmp_path, image_and_threshold, capsys, monkeypatch
 ):
-    monkeypatch.setattr(machines, "PATIENCE", 1)
+    monkeypatch.setattr(machines, "SCHEDULER_WAIT", 1)
     arguments = ["segment", str(image_and_threshold[0]), str(tmp_path / "out"), "--network", "u373"]
     options = {"threads_per_worker": 1, "processes": False, "dashboard_address": None}
     with distributed.LocalCluster(n_workers=0, protocol="tcp", **options) as cluster:
         assert main([*arguments, "--scheduler", cluster.scheduler_address]) == 2
         assert f"no machine has joined the scheduler at {cluster.scheduler_address}" in capsys.readouterr().err
-        monkeypatch.setattr(machines, "PATIENCE", 300)  # a busy machine
+        monkeypatch.setattr(machines, "SCHEDULER_WAIT", 300)  # a busy machine
         cluster.scale(1)
         assert main([*arguments, "--scheduler", cluster.scheduler_address]) == 0
     assert "so this machine computes alone; --block cuts smaller ones" in capsys.readouterr().out

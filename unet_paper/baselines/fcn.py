@@ -20,7 +20,7 @@ from unet_paper.baselines.same_size import SameSizeNet, contracting_path
 from unet_paper.options import check_choice
 
 HEADS = ("32s", "16s", "8s")
-LEVELS = 5  # each followed by 2x2 max-pooling: the coarsest scores have stride 32
+POOLINGS = 5  # each followed by 2x2 max-pooling: the coarsest scores have stride 32
 
 
 class FCN(SameSizeNet):
@@ -54,11 +54,11 @@ class FCN(SameSizeNet):
         head: str = "8s",
         dropout: float = 0.5,
     ):
-        super().__init__(in_channels, num_classes, stride=2**LEVELS)
+        super().__init__(in_channels, num_classes, stride=2**POOLINGS)
         self.head = check_choice(head, HEADS, name="head")
         self.settings = {"base_channels": base_channels, "head": head, "dropout": dropout}
-        self.down = contracting_path(in_channels, base_channels, LEVELS)
-        widest = base_channels * 2 ** (LEVELS - 1)
+        self.down = contracting_path(in_channels, base_channels, POOLINGS)
+        widest = base_channels * 2 ** (POOLINGS - 1)
         self.classifier = nn.Sequential(
             nn.Conv2d(widest, widest, kernel_size=3, padding=1),
             nn.ReLU(inplace=True),

@@ -14,7 +14,7 @@ from unet_paper.datasets.dataset import Dataset
 from unet_paper.datasets.image_files import ImageFile, describe, is_beside_mask, label_frames
 from unet_paper.datasets.tiff import read_tiff
 from unet_paper.datasets.zarr_images import is_zarr
-from unet_paper.messages import as_ranges, gaps
+from unet_paper.messages import as_ranges, left_out
 
 ENDINGS = (".tif", ".tiff", ".png")
 FIX = "convert it to a grey image, 8 or 16 bit, TIFF or PNG"
@@ -148,7 +148,7 @@ def numbered_files(folder: Path, *, prefix: str = "", are_masks: bool = False) -
 
 def refuse_gaps(files: dict[int, Path], *, first: int) -> None:
     """Refuse numbered files in which a number from `first` to the largest is missing; the message lists the first."""
-    missing = gaps(sorted(files), first=first, last=max(files))
+    missing = left_out(sorted(files), first=first, last=max(files))
     if missing:
         folder = next(iter(files.values())).parent
         raise FileNotFoundError(

@@ -9,7 +9,17 @@ from pathlib import Path
 from unet_paper.experiments.plan import Experiment
 from unet_paper.experiments.record import processor_of, read_records, run_name, this_processor
 from unet_paper.experiments.rival_runs import PATIENCE, run_rival
-from unet_paper.experiments.rivals import LARGER_TILES, RATE, RATED, RECIPE, RIVALS, SECONDS, SEEDS, Rival, seeds_of
+from unet_paper.experiments.rivals import (
+    FOLD_SEEDS,
+    LARGER_TILES,
+    RATE,
+    RATED,
+    RECIPE,
+    RIVALS,
+    SECONDS,
+    Rival,
+    seeds_of,
+)
 from unet_paper.experiments.runner import Place
 from unet_paper.experiments.summary import CHOICE_FOLD
 from unet_paper.options import check_choice
@@ -143,7 +153,7 @@ def planned(names: Sequence[str], way: str, *, seconds: float | None = None) -> 
     names : sequence of str
         Of `RIVALS`.
     way : {"equal", "patient", "rates"}
-        At equal time, every fold of `SEEDS` with the seeds of `seeds_of`; with patience, seed 0 on fold 1 of all
+        At equal time, every fold of `FOLD_SEEDS` with the seeds of `seeds_of`; with patience, seed 0 on fold 1 of all
         networks (the cascade's classifiers end one by one); rates, on the sections 12-17: each of `Rival.rates` of
         those in `RATED`, and after them the tiles of `LARGER_TILES`.
     seconds : float, optional
@@ -157,7 +167,7 @@ def planned(names: Sequence[str], way: str, *, seconds: float | None = None) -> 
         jobs = [RivalJob(name, CHOICE_FOLD, 0, way, seconds, rate) for name in rated for rate in RIVALS[name].rates]
         larger = [(name, tile) for name in names for tile in LARGER_TILES.get(name, ())]
         return jobs + [RivalJob(name, CHOICE_FOLD, 0, way, seconds, RATE, tile) for name, tile in larger]
-    runs = [(name, fold, seed) for name in names for fold in SEEDS for seed in seeds_of(name, fold)]
+    runs = [(name, fold, seed) for name in names for fold in FOLD_SEEDS for seed in seeds_of(name, fold)]
     jobs = [RivalJob(*run, way, seconds) for run in runs]
     return sorted(jobs, key=lambda job: (job.seed, job.fold))
 

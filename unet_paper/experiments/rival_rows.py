@@ -14,7 +14,7 @@ from unet_paper.baselines.cascade import BATCH
 from unet_paper.experiments.effects import is_collapsed
 from unet_paper.experiments.record import processor_of, read_records
 from unet_paper.experiments.rival_jobs import misfit, planned
-from unet_paper.experiments.rivals import EQUAL_SIZE, KINDS, RATE, RATED, RIVALS, SEEDS, seeds_of
+from unet_paper.experiments.rivals import EQUAL_SIZE, FOLD_SEEDS, KINDS, RATE, RATED, RIVALS, seeds_of
 from unet_paper.experiments.summary import interval
 
 UNEVEN = 1.3  # median processor time of a step over that of the fastest tenth: above it, the host was slow at times
@@ -63,13 +63,13 @@ class RivalRows:
     def as_first_planned(self) -> RivalRows:
         """Return the rows without the seeds of `MORE_SEEDS`, which were added when the others were there."""
         usable, missing = (
-            {run: found for run, found in rows.items() if run[2] in SEEDS[run[1]]}
+            {run: found for run, found in rows.items() if run[2] in FOLD_SEEDS[run[1]]}
             for rows in (self.usable, self.missing)
         )
         return replace(self, usable=usable, missing=missing)
 
     @property
-    def gaps(self) -> list[str]:
+    def lacking(self) -> list[str]:
         """One line for each fold, seed and reason: which runs are missing."""
         groups: dict[tuple, list[str]] = {}
         for (name, fold, seed), why in self.missing.items():
@@ -172,7 +172,7 @@ def against_equals(rows: RivalRows, measures: Sequence[str]) -> dict[tuple[str, 
         ``"mean (low to high)"``, as `difference_interval` has them.
     """
     table = {}
-    for (name, unet), fold in ((pair, fold) for pair in EQUAL_SIZE.items() for fold in SEEDS):
+    for (name, unet), fold in ((pair, fold) for pair in EQUAL_SIZE.items() for fold in FOLD_SEEDS):
         seeds = seeds_of(name, fold)
         shared = [seed for seed in seeds if all((which, fold, seed) in rows.usable for which in (name, unet))]
         if shared:
@@ -277,7 +277,7 @@ def over_seeds(rows: RivalRows, measures: Sequence[str]) -> dict[tuple[str, str]
         (title, such as ``"fold 1, 3 seeds"``) -> measure -> ``"mean ± deviation"``; of one seed its value alone.
     """
     table = {}
-    for name, fold in ((name, fold) for name in RIVALS for fold in SEEDS):
+    for name, fold in ((name, fold) for name in RIVALS for fold in FOLD_SEEDS):
         if runs := rows.of(name, fold):
             seeds = "one seed" if len(runs) == 1 else f"{len(runs)} seeds"
             scores = [run["scores"]["none"] for run in runs]

@@ -37,7 +37,7 @@ CURVE_POINTS = 100
 # Looks at the sections 12-17 without improvement that end a run, and looks in the whole cap. Five were planned; they
 # ended the first run early, since at a constant rate a look differs from the next by more than a few minutes' gain.
 PATIENCE, LOOKS = 10, 40
-LEVELS = tuple(round(0.1 * step, 1) for step in range(1, 10))  # thresholds of a look
+LOOK_THRESHOLDS = tuple(round(0.1 * step, 1) for step in range(1, 10))  # thresholds of a look
 CHOOSING = range(12, 18)  # sections on which a run of the second kind ends
 
 
@@ -156,8 +156,8 @@ def trained(
 
     def look(net: nn.Module) -> tuple[float, float]:
         cell, truth = cell_probability(kind, net, chosen_on.images), chosen_on.labels > 0
-        errors = [float(((cell > level) != truth).mean()) for level in LEVELS]
-        return min(errors), LEVELS[int(np.argmin(errors))]
+        errors = [float(((cell > level) != truth).mean()) for level in LOOK_THRESHOLDS]
+        return min(errors), LOOK_THRESHOLDS[int(np.argmin(errors))]
 
     looks = look if chosen_on is not None else None
     history = fit(net, timed, config, budget, look=looks, checkpoint=checkpoint, on_report=report)

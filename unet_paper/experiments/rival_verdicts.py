@@ -12,7 +12,7 @@ from unet_paper.experiments.findings import NOT, OPEN, PARTLY, REPRODUCED, Findi
 from unet_paper.experiments.plan import block_name
 from unet_paper.experiments.record import run_name
 from unet_paper.experiments.rival_rows import RivalRows, mean_of
-from unet_paper.experiments.rivals import DECIDING, EQUAL_SIZE, RIVALS, SEEDS, seeds_of
+from unet_paper.experiments.rivals import DECIDING, EQUAL_SIZE, FOLD_SEEDS, RIVALS, seeds_of
 
 ERRORS = ("warping_error", "rand_error")
 
@@ -35,7 +35,7 @@ def _against_plan(found: Finding, first: Finding) -> Finding:
 
 
 def _beats(rows: RivalRows, rivals: Sequence[str]) -> Finding:
-    pairs = [(EQUAL_SIZE[name], name, fold) for name in rivals for fold in SEEDS]
+    pairs = [(EQUAL_SIZE[name], name, fold) for name in rivals for fold in FOLD_SEEDS]
     wanted = [(name, fold, seed) for *both, fold in pairs for name in both for seed in seeds_of(name, fold)]
     missing = tuple(dict.fromkeys(run_name(*run) for run in wanted if run in rows.missing))
     if missing:
@@ -47,13 +47,13 @@ def _beats(rows: RivalRows, rivals: Sequence[str]) -> Finding:
         f"{_rand_errors(rows, rival)} (better in {sum(pair)} of {len(pair)})" for rival, pair in better.items()
     )
     runs = len({run for run in wanted if run in rows.usable})
-    blocks = " and ".join(map(block_name, SEEDS))
+    blocks = " and ".join(map(block_name, FOLD_SEEDS))
     condition = f"After {rows.seconds:g} s of one thread each, on the sections {blocks}"
     reason = f"{condition}, the U-Net is better in {sum(results)} of {len(results)} pairs."
     return Finding(verdict, told, runs=runs, reason=reason)
 
 
-def smaller_errors(rows: RivalRows, rival: str, folds: Sequence[int] = tuple(SEEDS)) -> list[bool]:
+def smaller_errors(rows: RivalRows, rival: str, folds: Sequence[int] = tuple(FOLD_SEEDS)) -> list[bool]:
     """Tell for each fold and each of `ERRORS` whether the U-Net of equal size has the smaller mean.
 
     Parameters
@@ -75,7 +75,7 @@ def smaller_errors(rows: RivalRows, rival: str, folds: Sequence[int] = tuple(SEE
 
 def _rand_errors(rows: RivalRows, rival: str) -> str:
     ours, theirs = (
-        " and ".join(f"{mean_of(rows.of(name, fold), 'rand_error'):.3f}" for fold in SEEDS)
+        " and ".join(f"{mean_of(rows.of(name, fold), 'rand_error'):.3f}" for fold in FOLD_SEEDS)
         for name in (EQUAL_SIZE[rival], rival)
     )
     return f"Rand error {ours} against {theirs} of {RIVALS[rival].title.split(',')[0]}"

@@ -29,7 +29,7 @@ from unet_paper.training.config import TrainConfig
 # Processor time of one thread for each run, in s, by what the run is for. "equal": the comparison, six hours
 # of one core in all. "patient": at most so long, ending when the sections 12-17 stop improving. "rates": to choose.
 SECONDS = {"equal": 300.0, "patient": 1800.0, "rates": 100.0}
-SEEDS = {1: (0, 1, 2), 4: (0,)}  # fold -> seeds of all: 6-11 are annotated plainly, 24-29 with rings
+FOLD_SEEDS = {1: (0, 1, 2), 4: (0,)}  # fold -> seeds of all: 6-11 are annotated plainly, 24-29 with rings
 SIDE = 512  # px, of a section
 RATE = 3e-3  # peak rate of Adam of all but two U-Nets; see `Rival.rate`
 # One recipe for all: no border term and no w_c, as the study on 12-17 chose. Time ends a run, long before `steps`.
@@ -196,4 +196,4 @@ MORE_SEEDS = {4: (1, 2)}
 def seeds_of(name: str, fold: int) -> tuple[int, ...]:
     """Return the seeds with which a rival is trained for the same time as all, with the sections of a fold held out."""
     deciding = {which for names in DECIDING.values() for rival in names for which in (rival, EQUAL_SIZE[rival])}
-    return SEEDS[fold] + (MORE_SEEDS.get(fold, ()) if name in deciding else ())
+    return FOLD_SEEDS[fold] + (MORE_SEEDS.get(fold, ()) if name in deciding else ())

@@ -124,7 +124,7 @@ DROPOUT = (
 # Frames at half size: gaps are half as wide there, so sigma is too. They leave the plateau late, so runs are longer.
 _DIC = {"task": "dic-hela", "scale": 0.5, "sigma": 2.5, "steps": 2 * STEPS}
 _BOTH_WAYS = {"against": "DIC", "folds": (0, 1), "first": 2}
-WEIGHTS = (
+WEIGHT_CHANGES = (
     Change("w0 10", {"w0": 10.0}, first=1),
     Change("w_c", {"balance": True}, first=6),
     Change("w0 10 and w_c", {"w0": 10.0, "balance": True}, against="w_c", first=6),
@@ -193,7 +193,7 @@ STUDIES = {
         Study("study-processor", "What does another processor alone do?", (Change("base again", {}, first=0),)),
         Study("study-augmentation", "Is elastic deformation the key with few images?", AUGMENTATION),
         Study("study-dropout", "Does dropout act as augmentation?", DROPOUT),
-        Study("study-weights", "Do weights teach the gaps between cells?", WEIGHTS),
+        Study("study-weights", "Do weights teach the gaps between cells?", WEIGHT_CHANGES),
         Study("study-shape", "What do skips, unpadded convolutions and width bring?", SHAPE),
         Study("study-init", "Does the rule for the first weights show in the end?", INIT),
         Study("study-tiles", "Few large tiles, or many small ones?", TILES),

@@ -24,7 +24,7 @@ from unet_paper.files import write_text
 FORMAT = "unet_paper study 1"
 # Of what a run measures, by its task: rows of another version are not compared. Cells, 2: thresholds above 0.9 too.
 VERSIONS = {"em": 1, "u373": 2, "dic-hela": 2}
-PATIENCE = 60  # s for another process to add its row
+LOCK_WAIT = 60  # s for another process to add its row
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Rows:
         return [row for row in self.usable if row["change"] == change and fold in (None, row["fold"])]
 
     @property
-    def gaps(self) -> str:
+    def lacking(self) -> str:
         """What is not there, as text; empty if everything is."""
         lines = [f"{self.study} lacks {len(self.missing)} runs: {named(self.missing)}."] if self.missing else []
         return "\n".join([*lines, *self.refused])
@@ -186,12 +186,12 @@ def _in_turn(path: Path) -> Iterator[None]:
     """Wait until no other process works on a file, then hold it."""
     busy = f"another process is adding rows to {path}; try again"
     with ExitStack() as stack:
-        for attempt in range(10 * PATIENCE):
+        for attempt in range(10 * LOCK_WAIT):
             try:
                 stack.enter_context(alone(path, busy=busy))
                 break
             except FileExistsError:
-                if attempt == 10 * PATIENCE - 1:
+                if attempt == 10 * LOCK_WAIT - 1:
                     raise
                 time.sleep(0.1)
         yield

@@ -40,7 +40,7 @@ from unet_paper.training import History, train
 from unet_paper.training.loop import DivergedError
 
 # How maps are averaged beside "block", which is the image alone: those of the base in every way.
-AVERAGES = {
+STUDY_AVERAGES = {
     "2 rotations": {"rotations": 2},
     "4 rotations": {"rotations": 4},
     "7 rotations": {"rotations": 7},
@@ -50,7 +50,7 @@ EM_ERRORS = ("warping_error", "rand_error", "pixel_error", "v_rand_error")
 # Without a border weight SEG still rises at 0.9: the gaps are there, with probabilities far above one half.
 SEG_THRESHOLDS = (*(round(0.1 * step, 1) for step in range(1, 10)), 0.95, 0.98, 0.99, 0.995, 0.999)
 CROP = 160  # px of the first held-out image whose map a row keeps, with 16 grey levels
-LEVELS = 16
+GREY_LEVELS = 16
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ def run_row(job: StudyJob, place: Place, *, report: Callable[[History], None] | 
         "step_flop": step_flop(net, recipe.config.tile, batch_size=recipe.config.batch_size),
         "signals": {"start": per_map_signals(net, learn, recipe)},
     }
-    averages = AVERAGES if job.change == "base" else {SYMMETRIES: AVERAGES[SYMMETRIES]}
+    averages = STUDY_AVERAGES if job.change == "base" else {SYMMETRIES: STUDY_AVERAGES[SYMMETRIES]}
     try:
         history = train_recipe(net, learn.rescaled(recipe.scale), job, place, report=report)
     except DivergedError as error:  # what is left of the network answers nothing, so a map of nothing is scored
@@ -275,7 +275,7 @@ def packed(cell: np.ndarray) -> dict:
     """Return the middle of a map (H, W) as text: few grey levels, compressed; `unpacked` reads it."""
     top, left = ((side - CROP) // 2 if side > CROP else 0 for side in cell.shape)
     crop = cell[top : top + CROP, left : left + CROP]
-    levels = np.round(crop * (LEVELS - 1)).astype(np.uint8)
+    levels = np.round(crop * (GREY_LEVELS - 1)).astype(np.uint8)
     text = base64.b64encode(zlib.compress(levels.tobytes(), 9)).decode()
     return {"top": top, "left": left, "shape": list(crop.shape), "levels": text}
 
@@ -283,7 +283,7 @@ def packed(cell: np.ndarray) -> dict:
 def unpacked(content: Mapping) -> np.ndarray:
     """Return the map (h, w) float32 in [0, 1] that `packed` kept."""
     levels = np.frombuffer(zlib.decompress(base64.b64decode(content["levels"])), dtype=np.uint8)
-    return levels.reshape(content["shape"]).astype(np.float32) / (LEVELS - 1)
+    return levels.reshape(content["shape"]).astype(np.float32) / (GREY_LEVELS - 1)
 
 
 def _found(name: str, folder: Path, *, rates: dict[str, float] | None = None, results: Path | None = None) -> Rows:

@@ -167,6 +167,36 @@ def overlap_of_each_cell(records: Sequence[dict], *, average: str) -> np.ndarray
     return np.array([cell for run in records for frame in run["scores"][average]["jaccard"] for cell in frame])
 
 
+def overlap_in_sequence(record: dict, sequence: int, *, average: str) -> np.ndarray:
+    """Return what `overlap_of_each_cell` does, of one sequence of a run that was tested on blocks of both.
+
+    Parameters
+    ----------
+    record : dict
+        Of a run of `TIME_BLOCKS`: its frames of sequence 01 come first, then those of 02, each in order of time.
+    sequence : {1, 2}
+        Whose cells.
+    average : str
+        As in `em_mean`.
+
+    Returns
+    -------
+    numpy.ndarray
+        (cells,) float in [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If the run was not tested on both sequences.
+    """
+    frames, met = record["tested_on"]["frames"], record["scores"][average]["jaccard"]
+    begins = [n for n in range(1, len(frames)) if frames[n] < frames[n - 1]]  # where time goes back, 02 begins
+    if len(begins) != 1:
+        raise ValueError(f"fold {record['fold']} was not tested on frames of two sequences")
+    part = met[: begins[0]] if sequence == 1 else met[begins[0] :]
+    return np.array([cell for frame in part for cell in frame])
+
+
 def settled_alike(record: dict, *, average: str) -> tuple[float, float]:
     """Return the threshold that the training frames settle on maps averaged like the held-out ones, and SEG there.
 

@@ -69,7 +69,8 @@ def plot_totals(sums: dict[str, np.ndarray], sizes: Sequence[int]) -> mpl.figure
     sizes : sequence of int
         Side in px of the first map of each level, for the axis.
     """
-    figure, panels = plt.subplots(1, len(sums), figsize=(WIDTH, 2.9), sharey=True)
+    figure, grid = plt.subplots(1, len(sums), figsize=(WIDTH, 2.9), sharey=True, squeeze=False)
+    panels = grid[0]
     levels = np.arange(len(sizes))
     for axes, (title, (contracting, expansive)) in zip(panels, sums.items(), strict=True):
         axes.barh(levels, contracting, color=COLOURS["image"], label="contracting path")

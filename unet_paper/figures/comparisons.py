@@ -193,8 +193,9 @@ def plot_gains(groups: Mapping[str, Mapping[str, Curve]]) -> mpl.figure.Figure:
     groups : mapping
         Title of a panel -> title of a method -> minutes of training, and the pixel error seen after each.
     """
-    figure, axes = plt.subplots(len(groups), figsize=(TEXT_WIDTH, 2.3 * len(groups)), sharex=True, sharey=True)
-    for panel, (title, curves) in zip(axes, groups.items(), strict=True):
+    shape = {"figsize": (TEXT_WIDTH, 2.3 * len(groups)), "sharex": True, "sharey": True, "squeeze": False}
+    figure, grid = plt.subplots(len(groups), 1, **shape)
+    for panel, (title, curves) in zip(grid.flat, groups.items(), strict=True):
         for name, (minutes, error), colour in coloured(curves):
             best = int(np.argmin(error))
             panel.plot(minutes, error, color=colour, linewidth=1.2, label=brief(name))
@@ -202,7 +203,7 @@ def plot_gains(groups: Mapping[str, Mapping[str, Curve]]) -> mpl.figure.Figure:
         panel.set(title=title, ylabel="pixel error")
         if curves:
             panel.legend(fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
-    axes[-1].set(xlabel="processor time of the training (min)", xlim=(0, None))
+    grid[-1, 0].set(xlabel="processor time of the training (min)", xlim=(0, None))
     return figure
 
 

@@ -11,7 +11,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from unet_paper.figures.style import COLOURS, OUTSIDE, WIDTH, on_dark, paint_cells, show_image, stretch
+from unet_paper.figures.style import COLOURS, OUTSIDE, WIDTH, on_dark, paint_cells, panels, show_image, stretch
 
 SECTION_NM = 50  # thickness of an EM section
 
@@ -56,27 +56,27 @@ def plot_grey_values(cell: np.ndarray, membrane: np.ndarray, threshold: float) -
 
 def plot_neighbours(images: Sequence[np.ndarray], titles: Sequence[str]) -> mpl.figure.Figure:
     """Draw the same place in several sections, each (h, w) in [0, 1], two in a row."""
-    figure, axes = plt.subplots(-(-len(images) // 2), 2, figsize=(WIDTH, 3.2 * -(-len(images) // 2)))
-    for panel, image, title in zip(axes.flat, images, titles, strict=True):
+    figure, grid = panels(len(images), 2, row_height=3.2)
+    for panel, image, title in zip(grid, images, titles, strict=True):
         show_image(panel, image, title=title, vmin=0, vmax=1)
     return figure
 
 
-def plot_likeness(gaps: Sequence[int], curves: Mapping[str, Sequence[float]]) -> mpl.figure.Figure:
+def plot_likeness(distances: Sequence[int], curves: Mapping[str, Sequence[float]]) -> mpl.figure.Figure:
     """Draw how alike two sections are over the distance between them.
 
     Parameters
     ----------
-    gaps : sequence of int
+    distances : sequence of int
         Distances, in sections.
     curves : mapping
         Name -> correlation coefficient at each distance; of the images, and of their annotation.
     """
     figure, axes = plt.subplots(figsize=(WIDTH, 3.0))
     for (name, values), colour in zip(curves.items(), ("image", "label"), strict=True):
-        axes.plot(gaps, values, "o-", markersize=4, color=COLOURS[colour], label=name)
+        axes.plot(distances, values, "o-", markersize=4, color=COLOURS[colour], label=name)
     axes.axhline(0, color=COLOURS["quiet"], linewidth=1)
-    axes.set(xlabel="distance (sections)", ylabel="correlation", xlim=(0, max(gaps) + 0.5))
+    axes.set(xlabel="distance (sections)", ylabel="correlation", xlim=(0, max(distances) + 0.5))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     above = axes.secondary_xaxis("top", functions=(_to_micrometres, _to_sections))
     above.set_xlabel("distance (µm)")
@@ -141,8 +141,8 @@ def plot_beside(rows: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> mpl.figure
         Title -> two images, each (H, W) in [0, 1].
     """
     figure, axes = plt.subplots(len(rows), 2, figsize=(WIDTH, 3.2 * len(rows)), squeeze=False)
-    for panels, (title, images) in zip(axes, rows.items(), strict=True):
-        for panel, image, origin in zip(panels, images, ("this page", "generated"), strict=True):
+    for row, (title, images) in zip(axes, rows.items(), strict=True):
+        for panel, image, origin in zip(row, images, ("this page", "generated"), strict=True):
             show_image(panel, image, title=f"{title}, {origin}", **stretch(images[0]))
     return figure
 

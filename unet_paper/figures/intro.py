@@ -62,7 +62,7 @@ def plot_strip(images: Mapping[str, np.ndarray], found: Mapping[str, np.ndarray]
     found : mapping of str to numpy.ndarray
         (H, W) int cells of each image, by the same names: 0 background, 1..n cells.
     """
-    figure, axes = plt.subplots(2, len(images), figsize=(TEXT_WIDTH, 2 * TEXT_WIDTH / len(images)))
+    figure, axes = plt.subplots(2, len(images), figsize=(TEXT_WIDTH, 2 * TEXT_WIDTH / len(images)), squeeze=False)
     for name, (above, below) in zip(images, axes.T, strict=True):
         for panel in (above, below):
             show_image(panel, images[name], **stretch(images[name]))

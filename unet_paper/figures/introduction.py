@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from unet_paper.figures.style import COLOURS, WIDTH, show_image
+from unet_paper.figures.style import COLOURS, WIDTH, panels, show_image
 
 # Year, name with the paper's reference number, what it does, what the U-Net has of it.
 ANCESTORS = [
@@ -49,8 +49,8 @@ def plot_windows(windows: Sequence[np.ndarray]) -> mpl.figure.Figure:
     windows : sequence of numpy.ndarray
         (n, n) each, in [0, 1]; their central pixel is ringed.
     """
-    figure, grid = plt.subplots(2, len(windows) // 2, figsize=(5.4, 5.8))
-    for axes, window in zip(grid.flat, windows, strict=True):
+    figure, grid = panels(len(windows), -(-len(windows) // 2), width=5.4, row_height=2.9)
+    for axes, window in zip(grid, windows, strict=True):
         side = window.shape[0]
         show_image(axes, window, title=f"{side} px", vmin=0, vmax=1)
         centre = side // 2

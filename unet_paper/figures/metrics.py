@@ -67,8 +67,8 @@ def plot_pictures(pictures: dict[str, tuple[np.ndarray, str]], *, columns: int =
 
 def plot_simple_pixels(patches: dict[str, np.ndarray]) -> mpl.figure.Figure:
     """Draw 3x3 neighbourhoods with their centre marked; title -> (3, 3) bool."""
-    figure, all_axes = plt.subplots(1, len(patches), figsize=(TEXT_WIDTH, 1.7))
-    for axes, (title, patch) in zip(all_axes, patches.items(), strict=True):
+    figure, grid = plt.subplots(1, len(patches), figsize=(TEXT_WIDTH, 1.7), squeeze=False)
+    for axes, (title, patch) in zip(grid.flat, patches.items(), strict=True):
         _draw_mask(axes, patch, title=title)
         axes.add_patch(Rectangle((0.5, 0.5), 1, 1, fill=False, edgecolor=COLOURS["image"], linewidth=2.5))
     return figure
@@ -98,8 +98,8 @@ def plot_warping(labels: np.ndarray, target: np.ndarray, stages: Sequence[np.nda
 
 def plot_thinning(stages: dict[str, np.ndarray]) -> mpl.figure.Figure:
     """Draw border thinning: title -> (H, W) numbered cells, 0 membrane or line."""
-    figure, all_axes = plt.subplots(1, len(stages), figsize=(TEXT_WIDTH, 2.0))
-    for axes, (title, cells) in zip(all_axes, stages.items(), strict=True):
+    figure, grid = plt.subplots(1, len(stages), figsize=(TEXT_WIDTH, 2.0), squeeze=False)
+    for axes, (title, cells) in zip(grid.flat, stages.items(), strict=True):
         _draw_cells(axes, cells, title=title)
     return figure
 
@@ -128,23 +128,24 @@ def plot_curves(
     larger_is_better : collection of str
         Titles of scores, of which the largest value is marked; of errors it is the smallest.
     """
-    figure, all_axes = plt.subplots(2, -(-len(curves) // 2), figsize=(TEXT_WIDTH, 4.0), sharex=True)
-    for axes, (name, curve) in zip(all_axes.flat, curves.items(), strict=False):
+    columns = -(-len(curves) // 2)
+    figure, grid = panels(len(curves), columns, width=TEXT_WIDTH, row_height=2.0)
+    for axes, (name, curve) in zip(grid, curves.items(), strict=True):
         at = thresholds[: len(curve)]
         axes.plot(at, curve, marker="o", markersize=3.5, color=COLOURS["image"])
         best = int(np.argmax(curve) if name in larger_is_better else np.argmin(curve))
         circle = {"marker": "o", "markersize": 9, "fillstyle": "none", "color": COLOURS["error"], "clip_on": False}
         axes.plot(at[best], curve[best], **circle)
-        axes.set(title=name, ylim=(0, None))
-    for axes in all_axes[-1]:
+        axes.set(title=name, xlim=(-0.05, 1.05), ylim=(0, None))
+    for axes in grid[-columns:]:
         axes.set_xlabel("threshold")
     return figure
 
 
 def plot_matches(reference: np.ndarray, results: dict[str, np.ndarray]) -> mpl.figure.Figure:
     """Draw numbered results (H, W) with the outline of the reference cells; title -> result."""
-    figure, all_axes = plt.subplots(1, len(results), figsize=(TEXT_WIDTH, 1.9))
-    for axes, (title, result) in zip(all_axes, results.items(), strict=True):
+    figure, grid = plt.subplots(1, len(results), figsize=(TEXT_WIDTH, 1.9), squeeze=False)
+    for axes, (title, result) in zip(grid.flat, results.items(), strict=True):
         _draw_cells(axes, result, title=title, zero=CELL)
         _outline(axes, reference)
     return figure

@@ -32,8 +32,8 @@ def plot_tiling(extended: np.ndarray, border: int, panels: dict[str, tuple[Squar
     -------
     matplotlib.figure.Figure
     """
-    figure, all_axes = plt.subplots(1, len(panels), figsize=(TEXT_WIDTH, 3.9))
-    for axes, (title, (window, tiles)) in zip(all_axes, panels.items(), strict=True):
+    figure, grid = plt.subplots(1, len(panels), figsize=(TEXT_WIDTH, 3.9), squeeze=False)
+    for axes, (title, (window, tiles)) in zip(grid.flat, panels.items(), strict=True):
         _mirrored_image(axes, extended, border, title)
         for tile in tiles[1:]:
             _square(axes, tile, "label", filled=False)
@@ -54,8 +54,8 @@ def plot_corner(corners: dict[str, np.ndarray], border: int) -> mpl.figure.Figur
     border : int
         Width of the surroundings, px.
     """
-    figure, all_axes = plt.subplots(1, len(corners), figsize=(TEXT_WIDTH, 3.7))
-    for axes, (title, corner) in zip(all_axes, corners.items(), strict=True):
+    figure, grid = plt.subplots(1, len(corners), figsize=(TEXT_WIDTH, 3.7), squeeze=False)
+    for axes, (title, corner) in zip(grid.flat, corners.items(), strict=True):
         show_image(axes, corner, title=title, vmin=0, vmax=1)
         side = corner.shape[0]
         axes.plot([border, border, side], [side, border, border], color=COLOURS["label"], lw=2)
@@ -75,7 +75,7 @@ def plot_seams(scores: dict[str, np.ndarray], differences: dict[str, np.ndarray]
     step : int
         Side of the tiles, px; marked along the edges of the difference maps.
     """
-    figure, grid = plt.subplots(2, len(scores), figsize=(TEXT_WIDTH, 5.4))
+    figure, grid = plt.subplots(2, len(scores), figsize=(TEXT_WIDTH, 5.4), squeeze=False)
     for (above, below), title in zip(grid.T, scores, strict=True):
         low, high = np.percentile(scores[title], [1, 99])  # networks differ in the range of their scores
         show_image(above, scores[title], title=title, vmin=low, vmax=high)

@@ -42,7 +42,8 @@ def plot_signals(views: Mapping[str, Mapping[str, np.ndarray]], bottom: int) -> 
     bottom : int
         Number (from 1) of the last convolution of the contracting path.
     """
-    figure, panels = plt.subplots(len(views), 1, figsize=(WIDTH, 2.7 * len(views)), sharex=True)
+    figure, grid = plt.subplots(len(views), 1, figsize=(WIDTH, 2.7 * len(views)), sharex=True, squeeze=False)
+    panels = grid[:, 0]
     for axes, (title, rules) in zip(panels, views.items(), strict=True):
         _curves(axes, {_as_math(rule): band[1] for rule, band in rules.items()}, start=1, marker="o", markersize=3)
         for (low, _, high), line in zip(rules.values(), list(axes.lines), strict=True):
@@ -128,7 +129,8 @@ def plot_rates(rates: Mapping[str, np.ndarray]) -> mpl.figure.Figure:
     rates : mapping
         Name -> (steps,) learning rate.
     """
-    figure, panels = plt.subplots(1, len(rates), figsize=(WIDTH, 2.6), sharey=True)
+    figure, grid = plt.subplots(1, len(rates), figsize=(WIDTH, 2.6), sharey=True, squeeze=False)
+    panels = grid[0]
     for axes, (name, rate, colour) in zip(panels, coloured(rates), strict=True):
         axes.plot(np.arange(1, 1 + len(rate)), rate, color=colour)
         axes.set(title=name, xlabel="step", ylim=0)

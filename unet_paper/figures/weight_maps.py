@@ -12,7 +12,7 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from unet_paper.figures.style import COLOURS, OUTSIDE, TEXT_WIDTH, WIDTH, paint_cells, show_image
 
-WEIGHTS = "inferno"
+WEIGHT_COLOURS = "inferno"
 
 
 def plot_figure_3(image: np.ndarray, labels: np.ndarray, separated: np.ndarray, weights: np.ndarray):
@@ -40,7 +40,7 @@ def plot_figure_3(image: np.ndarray, labels: np.ndarray, separated: np.ndarray, 
     show_image(axes[0, 1], image, title="b  annotated cells", vmin=0, vmax=1)
     paint_cells(axes[0, 1], labels, alpha=0.6)
     show_image(axes[1, 0], separated > 0, title="c  foreground, separated", cmap="gray")
-    drawn = show_image(axes[1, 1], weights, title="d  weight $w$", cmap=WEIGHTS, norm=PowerNorm(0.5, vmin=0))
+    drawn = show_image(axes[1, 1], weights, title="d  weight $w$", cmap=WEIGHT_COLOURS, norm=PowerNorm(0.5, vmin=0))
     bar = figure.colorbar(
         drawn, ax=axes[1, 1], location="bottom", fraction=0.046, label="weight of a pixel in the loss"
     )
@@ -174,7 +174,7 @@ def plot_section(image: np.ndarray, cells: np.ndarray, weights: np.ndarray) -> m
     show_image(axes[0], image, title="section", vmin=0, vmax=1)
     _show_cells(axes[1], cells, title="cells")
     axes[1].set(xticks=[], yticks=[])
-    drawn = show_image(axes[2], weights, title="weight $w$", cmap=WEIGHTS, vmin=0)
+    drawn = show_image(axes[2], weights, title="weight $w$", cmap=WEIGHT_COLOURS, vmin=0)
     figure.colorbar(drawn, ax=axes[2], fraction=0.046)
     return figure
 

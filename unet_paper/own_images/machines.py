@@ -20,7 +20,7 @@ from unet_paper.resizing import Part
 
 distributed = lazy_loader.load("distributed", error_on_import=False)
 
-PATIENCE = 10  # seconds to wait for a scheduler
+SCHEDULER_WAIT = 10  # seconds to wait for a scheduler
 AHEAD = 2  # blocks that wait at each thread of a machine, so that none is idle
 
 
@@ -33,7 +33,7 @@ def connected(address: str):
         If the packages for it are missing, no scheduler answers there, or no machine has joined it.
     """
     try:
-        client = distributed.Client(address, timeout=PATIENCE)
+        client = distributed.Client(address, timeout=SCHEDULER_WAIT)
     except ModuleNotFoundError as error:
         raise ValueError(f"many machines need the packages dask and distributed: {install('machines')}") from error
     except (OSError, ValueError, MemoryError) as error:  # the latter: a web server's answer is read as a length
@@ -42,7 +42,7 @@ def connected(address: str):
             "each machine"
         ) from error
     try:
-        client.wait_for_workers(1, timeout=PATIENCE)
+        client.wait_for_workers(1, timeout=SCHEDULER_WAIT)
     except OSError as error:  # a TimeoutError
         client.close()
         raise ValueError(f"no machine has joined the scheduler at {address}; start `dask worker {address}`") from error

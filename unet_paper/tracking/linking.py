@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from unet_paper.arrays import check_array, check_labels, overlaps
-from unet_paper.messages import as_ranges, gaps, runs
+from unet_paper.messages import as_ranges, left_out, runs
 from unet_paper.options import check_border, check_scalar
 
 
@@ -283,7 +283,7 @@ def _problems_of_labels(tracks: Tracks) -> Iterator[str]:
     for number, (begin, end) in stated.items():
         frames = shown.get(number, np.zeros(0, dtype=int))
         inside = (begin <= frames) & (frames <= end)
-        if missing := gaps(frames[inside], first=begin, last=end):
+        if missing := left_out(frames[inside], first=begin, last=end):
             yield f"track {number} has no cell in frames {as_ranges(missing)}, the table says {begin} to {end}"
         if extra := runs(frames[~inside]):
             yield f"track {number} has a cell in frames {as_ranges(extra)}, the table says {begin} to {end}"
