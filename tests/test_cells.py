@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as arrays
 from skimage.measure import label as skimage_label
 
 from unet_paper.arrays import IGNORE
-from unet_paper.cells import connected_cells, instances, touching_pixels, watershed_instances
+from unet_paper.cells import connected_cells, instances, markers_within, touching_pixels, watershed_instances
 
 MAPS = arrays.arrays(np.float32, (12, 15), elements=st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0]))
 
@@ -142,3 +142,11 @@ def test_masks_of_any_kind_give_the_same_int32_cells():
         cells = connected_cells((mask * 255).astype(kind))
         assert cells.dtype == np.int32
         assert cells.tolist() == [[1, 0, 2], [0, 0, 2]]
+
+
+def test_a_marker_belongs_to_the_cell_that_holds_most_of_it_and_ignored_pixels_to_none():
+    cells = np.array([[1, 1, 1, 2, 2], [1, 1, 0, 2, -1], [3, 3, 0, 0, -1]])
+    markers = np.array([[7, 9, 9, 5, 0], [0, 0, 0, 0, 4], [0, 0, 8, 8, 4]])
+    assert markers_within(cells, markers) == {1: 9, 2: 5, 3: 0}
+    with pytest.raises(ValueError, match="markers has shape"):
+        markers_within(cells, markers[:2])

@@ -69,14 +69,15 @@ def test_every_annotated_cell_counts_once_with_its_overlap():
     assert summary.overlap_of_each_cell(runs, average="8 symmetries").tolist() == [0.5, 0.0, 1.0, 0.25]
 
 
-def test_cells_of_both_sequences_part_where_time_goes_back():
+def test_frames_of_both_sequences_part_where_time_goes_back():
     run = {"fold": 2, "tested_on": {"frames": [5, 8, 2, 9]}}
     run["scores"] = {"8 symmetries": {"jaccard": [[0.5], [0.75, 1.0], [0.25], []]}}
-    assert summary.overlap_in_sequence(run, 1, average="8 symmetries").tolist() == [0.5, 0.75, 1.0]
-    assert summary.overlap_in_sequence(run, 2, average="8 symmetries").tolist() == [0.25]
-    run["tested_on"]["frames"] = [2, 5, 8, 9]
-    with pytest.raises(ValueError, match="two sequences"):
-        summary.overlap_in_sequence(run, 1, average="8 symmetries")
+    assert summary.overlaps_by_frame(run, 1, average="8 symmetries") == {5: [0.5], 8: [0.75, 1.0]}
+    assert summary.overlaps_by_frame(run, 2, average="8 symmetries") == {2: [0.25], 9: []}
+    alone = run | {"fold": 0, "tested_on": {"frames": [2, 5, 8, 9]}}  # from 01 to 02
+    assert list(summary.overlaps_by_frame(alone, 2, average="8 symmetries")) == [2, 5, 8, 9]
+    with pytest.raises(ValueError, match="fold 0 is not tested on sequence 01"):
+        summary.overlaps_by_frame(alone, 1, average="8 symmetries")
 
 
 def test_a_threshold_is_settled_on_the_curve_of_the_training_frames_and_read_on_that_of_the_others():
@@ -102,3 +103,11 @@ def test_an_interval_holds_the_mean_and_narrows_with_more_values():
     assert 0.15 < high - low < 0.25  # 2 x 1.96 / sqrt(400) = 0.196
     assert wide_high - wide_low > 2 * (high - low)
     assert summary.interval(values) == (low, high)
+
+
+def test_an_interval_over_groups_is_that_of_so_many_values_as_there_are_groups():
+    of_each = np.random.default_rng(0).normal(5.0, 1.0, 20)
+    values, groups = np.repeat(of_each, 10), np.repeat(np.arange(20), 10)
+    assert summary.interval(values, groups=groups) == pytest.approx(summary.interval(of_each))
+    low, high = summary.interval([0.0, 1.0, 1.0, 1.0], groups=[0, 1, 1, 1])
+    assert (low, high) == (0.0, 1.0)  # drawn whole: mostly one of both, or neither

@@ -15,7 +15,7 @@ import numpy as np
 import skimage
 from scipy import ndimage
 
-from unet_paper.arrays import IGNORE, check_labels, check_probability
+from unet_paper.arrays import IGNORE, check_labels, check_probability, check_same_shape, overlaps
 from unet_paper.options import check_border, check_scalar
 
 MIN_SIZE = 500  # px; the authors' release drops components that are not larger
@@ -55,6 +55,30 @@ def touching_pixels(labels) -> int:
     labels = np.asarray(labels)
     below, right = (labels[..., :-1, :], labels[..., 1:, :]), (labels[..., :-1], labels[..., 1:])
     return sum(int(np.count_nonzero((a > 0) & (b > 0) & (a != b))) for a, b in (below, right))
+
+
+def markers_within(cells, markers) -> dict[int, int]:
+    """Return which marker lies in each cell: labels of masks need not last from frame to frame, markers do.
+
+    Parameters
+    ----------
+    cells, markers : array_like of int
+        (H, W) of one frame: 0 background, cells by label (-1 ignored), and the challenge's markers by number.
+
+    Returns
+    -------
+    dict of int to int
+        Label of each cell -> number of the marker that shares most pixels with it, 0 if none does.
+    """
+    cells, markers = np.maximum(check_labels(cells), 0), np.maximum(check_labels(markers, name="markers"), 0)
+    check_same_shape(markers, cells.shape, name="markers", other="cells")
+    found = dict.fromkeys(np.unique(cells[cells > 0]).tolist(), 0)
+    shared = overlaps(cells, markers)
+    for at in np.argsort(shared.pixels):  # the largest share comes last and stays
+        cell, marker = int(shared.reference[at]), int(shared.result[at])
+        if cell and marker:
+            found[cell] = marker
+    return found
 
 
 def instances(probability, *, threshold: float = 0.5, min_size: int = MIN_SIZE, border: int = 0) -> np.ndarray:

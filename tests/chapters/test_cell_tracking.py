@@ -214,3 +214,20 @@ def test_full_run_in_the_book_as_built_loses_most_tracks(built_book):
         assert glued["links_found"] < 0.5
         assert glued["kept_tracks"] < glued["first_tracks"] / 2  # "few numbers of the first frame are left"
         assert glued["small_objects"] > 0
+
+
+def test_one_pair_of_cells_makes_most_of_what_phc_u373_meets_badly(run_chapter):
+    glued = run_chapter("cell_tracking")
+    assert glued["worst_poor_pair"] <= glued["worst_poor"] <= glued["worst_annotated"]
+    if not glued["is_real"]:
+        return
+    (score,) = [run["scores"]["none"] for run in read_records("u373-small") if run["fold"] == 0]
+    assert glued["worst_annotated"] == score["reference_cells"] == 11 * glued["worst_tracks"]
+    assert glued["worst_seg"] == pytest.approx(score["seg"], abs=2e-3)  # bfloat16 rounds by the kind of CPU
+    assert glued["worst_poor_pair"] > 0.8 * glued["worst_poor"]
+    assert glued["worst_others_upon"] > 0.8 * glued["worst_others"]
+    assert glued["worst_seg_without"] > glued["worst_seg"] + 0.03
+    (within,) = [run for run in read_records("u373-half-size") if run["fold"] == 5]
+    assert glued["worst_last_frame"] < min(within["tested_on"]["frames"])
+    single, whole = (glued[f"worst_{key}_high"] - glued[f"worst_{key}_low"] for key in ("single", "whole"))
+    assert whole > 2 * single

@@ -13,6 +13,7 @@ import numpy as np
 from scipy import stats
 
 from unet_paper.experiments.measures import best_threshold
+from unet_paper.experiments.plan import CELL_FOLDS
 from unet_paper.experiments.record import each_fold, over_folds
 
 CHOICE_FOLD = 2  # sections 12-17: settings are chosen on them, so no mean includes them
@@ -167,34 +168,37 @@ def overlap_of_each_cell(records: Sequence[dict], *, average: str) -> np.ndarray
     return np.array([cell for run in records for frame in run["scores"][average]["jaccard"] for cell in frame])
 
 
-def overlap_in_sequence(record: dict, sequence: int, *, average: str) -> np.ndarray:
-    """Return what `overlap_of_each_cell` does, of one sequence of a run that was tested on blocks of both.
+def overlaps_by_frame(record: dict, sequence: int, *, average: str) -> dict[int, list[float]]:
+    """Return what `overlap_of_each_cell` does, frame by frame, of one sequence that a run was tested on.
 
     Parameters
     ----------
     record : dict
-        Of a run of `TIME_BLOCKS`: its frames of sequence 01 come first, then those of 02, each in order of time.
+        Of a run of cells; where it was tested on both sequences, its frames of 01 come first, each in order of time.
     sequence : {1, 2}
-        Whose cells.
+        Whose frames.
     average : str
         As in `em_mean`.
 
     Returns
     -------
-    numpy.ndarray
-        (cells,) float in [0, 1].
+    dict of int to list of float
+        Number of the frame -> intersection over union of each of its annotated cells.
 
     Raises
     ------
     ValueError
-        If the run was not tested on both sequences.
+        If the run was not tested on this sequence.
     """
+    tested = [number for number, *_ in CELL_FOLDS[record["fold"]][1]]
+    if sequence not in tested:
+        raise ValueError(f"fold {record['fold']} is not tested on sequence {sequence:02}")
     frames, met = record["tested_on"]["frames"], record["scores"][average]["jaccard"]
-    begins = [n for n in range(1, len(frames)) if frames[n] < frames[n - 1]]  # where time goes back, 02 begins
-    if len(begins) != 1:
-        raise ValueError(f"fold {record['fold']} was not tested on frames of two sequences")
-    part = met[: begins[0]] if sequence == 1 else met[begins[0] :]
-    return np.array([cell for frame in part for cell in frame])
+    pairs = list(zip(frames, met, strict=True))
+    if len(tested) > 1:
+        second = next(n for n in range(1, len(frames)) if frames[n] < frames[n - 1])  # where time goes back
+        pairs = pairs[:second] if sequence == 1 else pairs[second:]
+    return dict(pairs)
 
 
 def settled_alike(record: dict, *, average: str) -> tuple[float, float]:
@@ -237,7 +241,7 @@ def warping_without_rings(record: dict, *, average: str) -> float:
     return score["warping_error"] * (1 - on_rings / (merge + split)) if merge + split else 0.0
 
 
-def interval(values: Sequence[float], *, seed: int = 0) -> tuple[float, float]:
+def interval(values: Sequence[float], *, groups: Sequence[int] | None = None, seed: int = 0) -> tuple[float, float]:
     """Return the bootstrap interval (95 %, percentiles) of a mean over sections or cells.
 
     It tells what another draw of sections or cells would change; not what another seed of the training would.
@@ -246,9 +250,18 @@ def interval(values: Sequence[float], *, seed: int = 0) -> tuple[float, float]:
     ----------
     values : sequence of float
         One per section or cell, at least 2.
+    groups : sequence of int, optional
+        What each value belongs to, such as the one cell that was annotated in many frames: groups are drawn, whole.
+        By default every value is drawn by itself.
     seed : int
         Of the draws.
     """
     rng = np.random.default_rng(seed)
-    drawn = stats.bootstrap((values,), np.mean, n_resamples=RESAMPLES, method="percentile", rng=rng)
+    _, members = np.unique(range(len(values)) if groups is None else groups, return_inverse=True)
+    sums, counts = np.bincount(members, values), np.bincount(members)
+
+    def mean(sums, counts, axis=-1):
+        return sums.sum(axis=axis) / counts.sum(axis=axis)
+
+    drawn = stats.bootstrap((sums, counts), mean, paired=True, n_resamples=RESAMPLES, method="percentile", rng=rng)
     return float(drawn.confidence_interval.low), float(drawn.confidence_interval.high)

@@ -106,6 +106,26 @@ def plot_cells(rows: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]]) ->
     return figure
 
 
+def plot_worst(cells: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray, int]], *, margin: int = 60):
+    """Draw single annotated cells and their surroundings, with what the network took for cells there.
+
+    Parameters
+    ----------
+    cells : mapping
+        Title -> image (H, W) in [0, 1], result (H, W) int, reference (H, W) int, label of the cell in the reference.
+    margin : int
+        Px around the middle of the cell that are drawn, in each direction.
+    """
+    figure, axes = panels(len(cells), 4, width=TEXT_WIDTH, row_height=2.4)
+    for panel, (title, (image, result, reference, label)) in zip(axes, cells.items(), strict=True):
+        row, column = (int(middle) for middle in np.mean(np.nonzero(reference == label), axis=1))
+        crop = np.s_[max(row - margin, 0) : row + margin, max(column - margin, 0) : column + margin]
+        _show_frame(panel, image[crop], title=title)
+        paint_cells(panel, result[crop], alpha=0.35)
+        outline_cells(panel, reference[crop])
+    return figure
+
+
 def plot_mergers(image: np.ndarray, reference: np.ndarray, results: Mapping[str, tuple[np.ndarray, Sequence[int]]]):
     """Draw a frame with its annotation, then each network's cells; those that cover several annotated ones stand out.
 
