@@ -284,6 +284,19 @@ EXPERIMENTS = {
                 ("half-size-hardly-turned", replace(HALF_SIZE, **HARDLY_TURNED), 0.5),
             )
         ),
+        # Twice the channels at the narrow network's rate (`dic-hela-best`) knew even its own frames worse than half of
+        # them. Which rate suits it, within the sequences?
+        *(
+            Experiment(
+                f"dic-hela-wide-rate-{rate:g}",
+                "dic-hela",
+                replace(HALF_SIZE, learning_rate=rate),
+                scale=0.5,
+                folds=(4, 5),
+                **HALF,
+            )
+            for rate in (2e-4, 5e-4)
+        ),
         # Table 2 by what was chosen: the other sequence first, then blocks of time
         Experiment("u373-small", "u373", SMALL_CELLS, published="u373", **QUARTER, **CHOSEN_CELLS, **TWO_MORE),
         Experiment(
