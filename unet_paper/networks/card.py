@@ -56,7 +56,11 @@ EARLIER_LOOKS = {
         f"{LONG_EM_LOOKS} The rate was chosen on the sections 12-17 (records em-wide-rate-*); width and length were "
         "set by the hours at hand, when em-small was known on all folds and em-best on two."
     ),
-    **dict.fromkeys(("u373-best", "dic-hela-best", "dic-hela-small"), BEST_CELL_LOOKS),
+    **dict.fromkeys(("u373-best", "dic-hela-small"), BEST_CELL_LOOKS),
+    "dic-hela-best": (
+        f"{BEST_CELL_LOOKS} When this network ran, dic-hela-small had been scored in both directions and on its blocks "
+        "of time; no setting was changed for it."
+    ),
     **dict.fromkeys(("em-faithful", "u373-faithful", "dic-hela-faithful"), FAITHFUL_LOOKS),
     "u373-small": (
         f"{BEST_CELL_LOOKS} When this network ran, u373-best had been scored in both directions, and this one on its "
