@@ -151,6 +151,21 @@ def test_wide_networks_of_dic_hela_know_their_own_frames_less_well(run_chapter):
     assert max(map(max, losses)) < 0.9, "no leap above the plateau of the beginning"
 
 
+def test_within_a_sequence_half_the_rate_makes_the_difference_for_twice_the_channels(run_chapter):
+    glued = run_chapter("cell_tracking")
+    of = {
+        name: next(run for run in read_records(f"dic-hela-{name}") if run["fold"] == 4)
+        for name in ("half-size", "wide-rate-0.0005", "wide-rate-0.001")
+    }
+    assert of["half-size"]["config"] == of["wide-rate-0.001"]["config"]
+    settled = {name: run["scores"]["8 symmetries"]["seg_settled"] for name, run in of.items()}
+    assert glued["01_32_0.0005_settled"] == settled["wide-rate-0.0005"] > 2 * settled["wide-rate-0.001"]
+    assert glued["01_16_0.001_settled"] == settled["half-size"] > settled["wide-rate-0.0005"]
+    assert glued["01_32_0.0005_known"] > glued["01_32_0.001_known"] + 0.3
+    assert glued["01_32_0.0005_loss"] < 0.6 * glued["01_32_0.001_loss"]
+    assert not read_records("dic-hela-wide-rate-0.0002"), "the prose says that it is not recorded"
+
+
 def test_the_wide_networks_had_more_minutes_and_fewer_steps(run_chapter):
     glued = run_chapter("cell_tracking")
     assert glued["best_times"] > 3
