@@ -69,6 +69,15 @@ def markers_within(cells, markers) -> dict[int, int]:
     -------
     dict of int to int
         Label of each cell -> number of the marker that shares most pixels with it, 0 if none does.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, or either is no label image.
+
+    References
+    ----------
+    .. [1] Maska et al. 2023, "Methods", doi:10.1038/s41592-023-01879-y: markers in every cell of every frame.
     """
     cells, markers = np.maximum(check_labels(cells), 0), np.maximum(check_labels(markers, name="markers"), 0)
     check_same_shape(markers, cells.shape, name="markers", other="cells")

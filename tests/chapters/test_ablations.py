@@ -22,7 +22,7 @@ def glued(run_chapter):
     return run_chapter("ablations")
 
 
-def test_what_is_done_and_lacking_make_up_the_plan(glued):
+def test_what_is_done_and_what_is_missing_make_up_the_plan(glued):
     studies = read_studies()
     on_second_block = len(effects.second_block(studies))
     assert glued["planned"] == sum(len(planned(name)) for name in STUDIES) + on_second_block

@@ -135,7 +135,7 @@ def test_rings_hold_the_share_of_the_warping_error_that_the_records_count(run_ch
         assert glued[f"ring_share_{block}"] == pytest.approx(shares[fold])
 
 
-def test_the_papers_recipe_is_read_at_the_lowest_threshold_and_lies_close_behind(run_chapter):
+def test_the_papers_recipe_is_read_at_the_lowest_threshold_and_lies_behind_in_two_measures(run_chapter):
     glued, (run,) = run_chapter("em_segmentation"), read_records("em-faithful")
     assert run["config"]["balance"]
     assert (run["config"]["w0"], run["config"]["optimiser"], run["config"]["momentum"]) == (10, "sgd", 0.99)

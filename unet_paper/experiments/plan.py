@@ -213,7 +213,7 @@ SMALL = replace(WEIGHTS, name="small", **PLAIN, steps=18_000, validate_every=6_0
 BEST = replace(
     SMALL, name="best", steps=16_000, late_tile=572, late_steps=1_000, validate_every=8_000, checkpoint_every=500
 )
-# The same with the rate that was chosen for this width by em-wide-rate-*, in an hour with matrix units.
+# The same with the rate that was chosen for this width by em-wide-rate-*; the records say how long it took.
 WIDE = replace(BEST, name="wide", learning_rate=5e-4, steps=12_000, late_steps=600, validate_every=6_000)
 # The paper's loss weights, optimiser, tile and deformation; narrower, shorter, in bfloat16, on standardised images.
 FAITHFUL = replace(
