@@ -198,7 +198,7 @@ def test_the_second_block_takes_what_luck_leaves_large_and_leaves_out_what_canno
     assert not {"momentum 0", "base again", "no skips", "sqrt(1/N)"} & named
 
 
-def test_without_rows_every_claim_is_open_and_says_lacking():
+def test_without_rows_every_claim_is_open_and_says_what_is_missing():
     found = verdicts(studies_with([]))
     assert set(found) == {"C6", "C7", "C8", "C9"}
     assert {verdict.verdict for verdict in found.values()} == {"not examined"}
