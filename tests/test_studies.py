@@ -154,7 +154,7 @@ def test_what_decides_nothing_leaves_the_fingerprint_and_everything_else_changes
 # Rows
 
 
-def test_lacking_is_named(tmp_path):
+def test_what_is_missing_is_named(tmp_path):
     add_rows(rows_path("study-shape", tmp_path), [row("no skips", seed=seed) for seed in (0, 2)])
     found = read_study("study-shape", tmp_path)
     assert [made["seed"] for made in found.of("no skips")] == [0, 2]

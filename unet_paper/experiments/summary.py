@@ -255,6 +255,11 @@ def interval(values: Sequence[float], *, groups: Sequence[int] | None = None, se
         By default every value is drawn by itself.
     seed : int
         Of the draws.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than 2 values, or groups.
     """
     rng = np.random.default_rng(seed)
     _, members = np.unique(range(len(values)) if groups is None else groups, return_inverse=True)
