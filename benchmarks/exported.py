@@ -134,7 +134,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.exported", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("networks", nargs="*", help="default: em u373 dic-hela")
+    parser.add_argument("networks", nargs="*", help="default: those of the book")
     parser.add_argument("--sizes", type=int, default=50, help="random sizes (default: %(default)s)")
     parser.add_argument(
         "--output", type=Path, metavar="FILE", help="write the record, as JSON; other networks in it stay"

@@ -13,7 +13,9 @@ from unet_paper.messages import plain
 
 FRAMES_HELP = "folder of numbered TIFF or PNG images (t000.tif, t001.tif, ...), or one TIFF stack or OME-Zarr"
 IMAGES_HELP = "folder, file or pattern of images: TIFF of any kind, OME-Zarr, PNG, JPEG; any names, sizes may differ"
-NETWORK_HELP = "trained network: em, u373, dic-hela, a .safetensors file that this program wrote, or a .caffemodel"
+NETWORK_HELP = (
+    "trained network: em, em-wide, u373, dic-hela, a .safetensors file that this program wrote, or a .caffemodel"
+)
 
 
 def add_parser(subparsers) -> None:

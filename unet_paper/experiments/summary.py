@@ -23,7 +23,7 @@ OTHER_SEQUENCE, TIME_BLOCKS = (0, 1), (2, 3)
 RESAMPLES = 9999
 # What Table 1 may show, and of a task Table 2; the most like the paper first.
 EM_RUNS = ("em-full", "em-wide", "em-best", "em-small", "em-narrow")
-CELL_RUNS = ("full", "best", "half", "small", "narrow")
+CELL_RUNS = ("full", "wide", "best", "half", "small", "narrow")
 ONCE = ("none", "seg")  # how the paper reads cells off a map: seen once, threshold 0.5
 
 

@@ -1,7 +1,7 @@
 """Trained networks as files: half-precision numbers, the settings of the network, and a card that says what it is.
 
-The networks of the book lie in `data/models`, one per task of section 4 of the paper. Each is a safetensors file, so
-that nothing in it can run, and has its card beside it as text.
+The networks of the book lie in `data/models`, one per task of section 4 of the paper and a wider one for EM. Each is a
+safetensors file, so that nothing in it can run, and has its card beside it as text.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from unet_paper.training.checkpoint import read_checkpoint
 
 FORMAT = "unet_paper network 1"
 # The networks of the book, and the experiments whose first fold made them
-NAMES = {"em": "em-small", "u373": "u373-small", "dic-hela": "dic-hela-small"}
+NAMES = {"em": "em-small", "em-wide": "em-wide", "u373": "u373-small", "dic-hela": "dic-hela-small"}
 
 
 def save_network(path: str | os.PathLike, net: UNet, *, card: dict) -> None:
@@ -86,8 +86,8 @@ def load_network(name_or_path: str | os.PathLike) -> UNet:
     Parameters
     ----------
     name_or_path : str or path
-        ``"em"``, ``"u373"`` or ``"dic-hela"``, the networks of the book (`data/models`); or a file: one that
-        `save_network` wrote, a checkpoint of `unet_paper.training`, or a `.caffemodel` of the authors.
+        ``"em"``, ``"em-wide"``, ``"u373"`` or ``"dic-hela"``, the networks of the book (`data/models`); or a file: one
+        that `save_network` wrote, a checkpoint of `unet_paper.training`, or a `.caffemodel` of the authors.
 
     Returns
     -------
