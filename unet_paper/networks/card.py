@@ -61,6 +61,11 @@ EARLIER_LOOKS = {
         f"{BEST_CELL_LOOKS} When this network ran, dic-hela-small had been scored in both directions and on its blocks "
         "of time; no setting was changed for it."
     ),
+    "dic-hela-wide": (
+        f"{BEST_CELL_LOOKS} The rate was chosen within the sequences, too (records dic-hela-wide-rate-*). When this "
+        "network ran, dic-hela-small had been scored in both directions and on its blocks of time, and dic-hela-best "
+        "in both directions; nothing else was changed for it."
+    ),
     **dict.fromkeys(("em-faithful", "u373-faithful", "dic-hela-faithful"), FAITHFUL_LOOKS),
     "u373-small": (
         f"{BEST_CELL_LOOKS} When this network ran, u373-best had been scored in both directions, and this one on its "
