@@ -165,7 +165,7 @@ def test_what_ended_a_patient_run_by_hand():
     flat = [[60.0 * (5 + look), 0.075] for look in range(10)]
     made, capped = ({"looks": looks, "trained_seconds": looks[-1][0]} for looks in (falling + flat, falling))
     assert patient_rows.course_of({"courses": [made]}) == {
-        "error on 12-17": "0.0700",
+        "wrong pixels on 12-17": "0.0700",
         "at, min": "4.0",
         "trained, min": "14.0",
         "ended by": "no gain",

@@ -58,12 +58,12 @@ def test_runs_on_a_slow_host_are_named(glued):
 
 def test_how_many_steps_the_added_seeds_made(glued):
     usable = rival_rows.read_rivals().usable
-    steps = {run: record["courses"][0]["steps"] for run, record in usable.items() if run[1] == 4}
-    ratios = {(name, seed): made / steps[name, 4, 0] for (name, _, seed), made in steps.items() if seed}
-    assert len(ratios) == 12
+    steps = {run: record["courses"][0]["steps"] for run, record in usable.items() if run[0] != "rival-cascade"}
+    ratios = {run: made / steps[*run[:2], 0] for run, made in steps.items() if run[2]}
+    assert sum(fold == 4 for _, fold, _ in ratios) == 12
     assert (glued["added_least"], glued["added_most"]) == (min(ratios.values()), max(ratios.values()))
     for key, name in (("n4", "rival-n4"), ("unet5", "rival-unet-5")):
-        assert glued[f"added_{key}"] == f"{ratios[name, 1]:.2f} and {ratios[name, 2]:.2f}"
+        assert glued[f"added_{key}"] == f"{ratios[name, 4, 1]:.2f} and {ratios[name, 4, 2]:.2f}"
 
 
 @pytest.mark.parametrize(("where", "inside"), [("near", range(3)), ("far", range(9, 20))])
@@ -276,6 +276,41 @@ def test_intervals_of_differences_hold_0_where_the_prose_says_so(glued):
     runs = [(rival, fold) for rival in ("fcn", "hyper") for fold in FOLD_SEEDS]
     assert [run for run in runs if not holds_0(glued["{}_rand_error_{}".format(*run)])] == [("fcn", 1)]
     assert not any(holds_0(glued["{}_warping_error_{}".format(*run)]) for run in runs)
+
+
+def test_near_and_far_from_borders_runs_lie_apart_where_the_prose_says_so(glued):
+    rows = rival_rows.read_rivals()
+    near, far = (
+        {(name, fold): rival_rows.near_and_far(rows.of(f"rival-{name}", fold))[:, place] for name, fold in wanted}
+        for place, wanted in enumerate(
+            (
+                [(name, fold) for name in ("fcn-8s", "unet-16", "hypercolumns", "unet-12") for fold in FOLD_SEEDS],
+                [("padded", 1), ("unet-16", 1)],
+            )
+        )
+    )
+    for fold in FOLD_SEEDS:
+        assert min(near["fcn-8s", fold]) > max(near["unet-16", fold])
+        assert min(near["hypercolumns", fold]) < min(near["unet-12", fold])
+    assert min(far["padded", 1]) > max(far["unet-16", 1])
+    assert glued["padded_far"] == f"{min(far['padded', 1]):.3f} to {max(far['padded', 1]):.3f}"
+    assert sign(glued["fcn_pixel_error_1"]) == "+"
+
+
+def test_by_the_mean_the_u_net_wins_one_comparison_with_networks_for_every_pixel():
+    rows = rival_rows.read_rivals()
+    wins = {
+        name: [rival_verdicts.smaller_errors(rows, name, folds=[fold]) for fold in FOLD_SEEDS]
+        for name in ("rival-n4", "rival-fcn-8s", "rival-hypercolumns")
+    }
+    assert wins["rival-n4"] == [[True, True]] * 2
+    assert wins["rival-fcn-8s"] == [[False, True], [False, False]], "warping, Rand; 6-11, 24-29"
+    assert wins["rival-hypercolumns"] == [[False, False]] * 2
+
+
+def test_beside_the_committee_the_sections_leave_open_all_but_the_warping_error(glued):
+    assert (sign(glued["long_committee_warping_told"]), sign(glued["long_committee_rand_told"])) == ("+", "0")
+    assert glued["long_committee_v_rand"] > glued["long_unet5_v_rand"]
 
 
 def test_no_verdict_without_all_of_its_runs(glued):

@@ -60,7 +60,7 @@ def _told(course: Mapping) -> dict[str, str]:
     errors = [error for _, error in course["looks"]]
     best = int(np.argmin(errors))
     return {
-        "error on 12-17": f"{errors[best]:.4f}",
+        "wrong pixels on 12-17": f"{errors[best]:.4f}",
         "at, min": f"{course['looks'][best][0] / 60:.1f}",
         "trained, min": f"{course['trained_seconds'] / 60:.1f}",
         "ended by": "no gain" if len(errors) - 1 - best >= PATIENCE else "the cap",
