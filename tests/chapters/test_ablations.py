@@ -9,7 +9,7 @@ import shutil
 import pytest
 from harness import glued_values, run_quickly
 
-from unet_paper.experiments import STUDIES, effects, read_studies, study_verdicts
+from unet_paper.experiments import STUDIES, chance, effects, read_studies, study_verdicts
 from unet_paper.experiments.recipe import BASE
 from unet_paper.experiments.record import results_folder
 from unet_paper.experiments.studies import CHANGES, planned
@@ -153,6 +153,28 @@ def test_in_v_rand_no_more_intervals_leave_0_out_than_by_chance(glued):
 def test_the_border_term_merges_fewer_cells_in_both_directions_and_w_c_may_be_luck(glued):
     assert [holds_0(glued[f"merged_{key}_{fold}"]) for key in ("w0", "w_c") for fold in (0, 1)] == [0, 0, 1, 1]
     assert all(glued[f"merged_w0_{fold}"].startswith("-") for fold in (0, 1))
+
+
+def test_the_number_of_missed_cells_decides_little_from_four_to_ten():  # as the prose has it
+    rows = read_studies()
+
+    def leaves_0_out(missed: int, fold: int) -> bool:
+        seeds = [effects.mergers_at(effects.rows_of(rows, change, fold), missed) for change in ("DIC", "DIC, w0 10")]
+        plain, weighted = chance.paired(*seeds)
+        return effects.t_interval(weighted - plain)[1] < 0
+
+    assert [missed for missed in range(11) if leaves_0_out(missed, 0)] == list(range(4, 11))
+    assert all(leaves_0_out(missed, 1) for missed in range(11))
+
+
+def test_eq_2_whole_beside_its_balance_costs_rand_error_of_averaged_maps_alone():  # as the prose has it
+    found = {
+        (measure, test): effects.effects(read_studies(), measure, names=["w0 10 and w_c"], test=test)[0]
+        for measure in (effects.MEASURE, "pixel_error", "rand_error")
+        for test in ("block", effects.SYMMETRIES)
+    }
+    assert {against.against for against in found.values()} == {"w_c"}
+    assert [key for key, effect in found.items() if effect.is_harm] == [("rand_error", effects.SYMMETRIES)]
 
 
 def test_weights_on_sections_harm_pixel_and_rand_error_against_either_base():  # as the prose has it
