@@ -158,10 +158,13 @@ def test_within_the_sequences_the_smallest_rate_serves_twice_the_channels_best(r
         (run["config"]["learning_rate"], run["fold"]): run["scores"]["8 symmetries"]["seg_settled"] for run in tried
     }
     assert set(settled) == {(2e-4, 4), (2e-4, 5), (5e-4, 4), (5e-4, 5), (1e-3, 4)}
+    lower = {run["fold"]: run for run in read_records("dic-hela-half-size-rate-0.0002")}
     for run in (narrow, *others):
-        of_narrow = run["scores"]["8 symmetries"]["seg_settled"]
-        assert glued[f"0{run['fold'] - 3}_16_0.001_settled"] == of_narrow < settled[2e-4, run["fold"]]
-        assert settled[5e-4, run["fold"]] < settled[2e-4, run["fold"]] == glued[f"0{run['fold'] - 3}_32_0.0002_settled"]
+        fold, within = run["fold"], f"0{run['fold'] - 3}"
+        of_narrow, of_lower = (each["scores"]["8 symmetries"]["seg_settled"] for each in (run, lower[fold]))
+        assert glued[f"{within}_16_0.001_settled"] == of_narrow < settled[2e-4, fold]
+        assert glued[f"{within}_16_0.0002_settled"] == of_lower < of_narrow
+        assert settled[5e-4, fold] < settled[2e-4, fold] == glued[f"{within}_32_0.0002_settled"]
     assert settled[1e-3, 4] < settled[5e-4, 4] / 2
     assert settled[1e-3, 4] + 1 < settled[2e-4, 4] + settled[2e-4, 5], "no score within 02 could have saved it"
     assert all(run["config"] | {"learning_rate": 1e-3} == narrow["config"] for run in tried)
