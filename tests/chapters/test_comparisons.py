@@ -280,20 +280,17 @@ def test_intervals_of_differences_hold_0_where_the_prose_says_so(glued):
 
 def test_near_and_far_from_borders_runs_lie_apart_where_the_prose_says_so(glued):
     rows = rival_rows.read_rivals()
-    near, far = (
-        {(name, fold): rival_rows.near_and_far(rows.of(f"rival-{name}", fold))[:, place] for name, fold in wanted}
-        for place, wanted in enumerate(
-            (
-                [(name, fold) for name in ("fcn-8s", "unet-16", "hypercolumns", "unet-12") for fold in FOLD_SEEDS],
-                [("padded", 1), ("unet-16", 1)],
-            )
-        )
-    )
+
+    def shares(name: str, fold: int) -> np.ndarray:
+        """Return the share of wrong pixels of every run, near borders and far from them."""
+        return rival_rows.near_and_far(rows.of(f"rival-{name}", fold)).T
+
     for fold in FOLD_SEEDS:
-        assert min(near["fcn-8s", fold]) > max(near["unet-16", fold])
-        assert min(near["hypercolumns", fold]) < min(near["unet-12", fold])
-    assert min(far["padded", 1]) > max(far["unet-16", 1])
-    assert glued["padded_far"] == f"{min(far['padded', 1]):.3f} to {max(far['padded', 1]):.3f}"
+        assert min(shares("fcn-8s", fold)[0]) > max(shares("unet-16", fold)[0])
+        assert min(shares("hypercolumns", fold)[0]) < min(shares("unet-12", fold)[0])
+    padded, unet = shares("padded", 1)[1], shares("unet-16", 1)[1]
+    assert min(padded) > max(unet)
+    assert glued["padded_far"] == f"{min(padded):.3f} to {max(padded):.3f}"
     assert sign(glued["fcn_pixel_error_1"]) == "+"
 
 

@@ -287,9 +287,8 @@ EXPERIMENTS = {
             )
         ),
         # Twice the channels at the narrow network's rate (`dic-hela-best`) knew even its own frames worse than half of
-        # them. Which rate suits it, within the sequences? The largest mean of "seg_settled" over both; that was fixed
-        # before a score of 2e-4 was known. 1e-3 was so far behind within 01 that no score within 02 could
-        # have saved it, so it did not run there.
+        # them. Which rate suits it, within the sequences? The one with the largest mean of "seg_settled" over both,
+        # fixed before a score of 2e-4 was known. Within 02 no score could have saved 1e-3, so it did not run there.
         *(
             Experiment(
                 f"dic-hela-wide-rate-{rate:g}",
