@@ -40,7 +40,7 @@ def looks_of(record: Mapping) -> tuple[np.ndarray, np.ndarray]:
     Returns
     -------
     minutes, error : numpy.ndarray
-        (looks,) processor time of the training before each, and the pixel error that it saw.
+        (looks,) processor time of the training before each, and the share of wrong pixels in [0, 1] that it saw.
     """
     (course,) = record["courses"]
     looks = np.array(course["looks"]).reshape(-1, 2)

@@ -186,12 +186,13 @@ def plot_distance(groups: Mapping[str, Mapping[str, Mapping[str, Curve]]], *, be
 
 
 def plot_gains(groups: Mapping[str, Mapping[str, Curve]]) -> mpl.figure.Figure:
-    """Draw how the error on the sections 12-17 falls while methods are trained; a dot where it is smallest.
+    """Draw how many pixels of the sections 12-17 are wrong while methods are trained; a dot where it is the fewest.
 
     Parameters
     ----------
     groups : mapping
-        Title of a panel -> title of a method -> minutes of training, and the pixel error seen after each.
+        Title of a panel -> title of a method -> minutes of training, and the share of wrong pixels seen after each, in
+        [0, 1].
     """
     shape = {"figsize": (TEXT_WIDTH, 2.3 * len(groups)), "sharex": True, "sharey": True, "squeeze": False}
     figure, grid = plt.subplots(len(groups), 1, **shape)
@@ -200,7 +201,7 @@ def plot_gains(groups: Mapping[str, Mapping[str, Curve]]) -> mpl.figure.Figure:
             best = int(np.argmin(error))
             panel.plot(minutes, error, color=colour, linewidth=1.2, label=brief(name))
             panel.plot(minutes[best], error[best], "o", color=colour, markersize=6)
-        panel.set(title=title, ylabel="pixel error")
+        panel.set(title=title, ylabel="wrong pixels")
         if curves:
             panel.legend(fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
     grid[-1, 0].set(xlabel="processor time of the training (min)", xlim=(0, None))
